@@ -1,0 +1,1 @@
+"""What runs the runbook: images, service files, project files, and the sandbox."""

@@ -1,0 +1,1 @@
+"""Everything a release touches, on one machine, without root."""

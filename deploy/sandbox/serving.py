@@ -1,0 +1,110 @@
+"""Serves an ASGI app inside the running event loop, on a port or a UNIX socket, with a way to cut a connection."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+CUT = "sandbox.cut"
+GRACE_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server; `url` is `http://host:port`, or `http://unix` behind a UNIX socket."""
+
+    url: str
+    port: int
+    server: uvicorn.Server
+    task: asyncio.Task[None]
+
+    async def close(self) -> None:
+        """Ends the server; requests under way get one second."""
+        self.server.should_exit = True
+        await self.task
+
+
+async def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, uds: Path | None = None) -> Served:
+    """Starts `app` and returns once it accepts connections; port 0 takes a free one."""
+    sock = _listen_on_path(uds) if uds else _listen_on_port(host, port)
+    config = uvicorn.Config(
+        app,
+        http=CuttableProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=60,
+    )
+    server = _QuietServer(config)
+    task = asyncio.create_task(server.serve(sockets=[sock]), name=f"serve {uds or sock.getsockname()}")
+    while not server.started:
+        if task.done():
+            await task
+            raise RuntimeError(
+                f"the server on {uds or sock.getsockname()} ended while it started; see its log"
+            )
+        await asyncio.sleep(0.005)
+    bound = 0 if uds else int(sock.getsockname()[1])
+    return Served(
+        url="http://unix" if uds else f"http://{host}:{bound}", port=bound, server=server, task=task
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, uds: Path | None = None
+) -> AsyncIterator[Served]:
+    """The same as `serve`, closed at the end of the block."""
+    served = await serve(app, host, port, uds=uds)
+    try:
+        yield served
+    finally:
+        await served.close()
+
+
+def _listen_on_port(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    return sock
+
+
+def _listen_on_path(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(str(path))
+    return sock
+
+
+class _QuietServer(uvicorn.Server):
+    """Leaves signals to the program whose loop it borrows."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class CuttableProtocol(H11Protocol):
+    """Hands every request a way to cut its own connection, so that a fault can look like a dying network."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        inner = self.app
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[CUT] = self._cut
+            await inner(scope, receive, send)
+
+        self.app = app
+
+    def _cut(self) -> None:
+        self.transport.abort()
