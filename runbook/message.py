@@ -1,0 +1,64 @@
+"""What every order to a step and every finding of one has in common."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runbook.identifier import Commit, Line, Person, ProjectName, Version
+
+
+class Message(BaseModel):
+    """A message in history: frozen, and read leniently so that a history of last year still decodes."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ReleaseRef(Message):
+    """Which release a step belongs to: written on logs, ledger rows and container labels.
+
+    `epoch` grows from run to run in one lane (milliseconds since 1970 at the start of the run, by Temporal's clock);
+    `release` is the run's id.
+    """
+
+    project: ProjectName
+    version: Version
+    workflow_id: str
+    release: str
+    epoch: int
+    requested_by: Person
+
+
+class Order(Message):
+    """What a step is asked to do."""
+
+    ref: ReleaseRef
+
+    @property
+    def place(self) -> str:
+        """The host it is about, or an empty text."""
+        return str(getattr(self, "host", ""))
+
+
+class Finding(Message):
+    """What a step found: `summary` is its one line on the board, `evidence` what proves it, at most some lines."""
+
+    summary: str = ""
+    evidence: list[str] = []
+    attempt: int = 1
+
+
+class ReleaseOrder(Message):
+    """A release as somebody orders it: identity only, no host, command or address."""
+
+    project: ProjectName
+    version: Version
+    commit: Commit | None = None
+    requested_by: Person
+    reason: Line = ""
+
+
+class RollbackOrder(Message):
+    """A rollback as somebody orders it by hand; without `to_version` it goes to the last good version."""
+
+    project: ProjectName
+    to_version: Version | None = None
+    requested_by: Person
+    reason: Line = Field(min_length=1)

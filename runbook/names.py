@@ -1,0 +1,42 @@
+"""Every name that an outsider may rely on, once."""
+
+from typing import Final
+
+TASK_QUEUE: Final = "release-runbook"
+
+RELEASE_WORKFLOW: Final = "ReleaseWorkflow"
+ROLLBACK_WORKFLOW: Final = "RollbackWorkflow"
+OUR_WORKFLOWS: Final = frozenset({RELEASE_WORKFLOW, ROLLBACK_WORKFLOW})
+
+APPROVE: Final = "approve"
+REJECT: Final = "reject"
+RETRY: Final = "retry"
+ABORT: Final = "abort"
+ROLL_BACK: Final = "roll_back"
+SIGNALS: Final = (APPROVE, REJECT, RETRY, ABORT, ROLL_BACK)
+DECIDE: Final = "decide"
+
+STATUS: Final = "status"
+BOARD: Final = "board"
+
+SEARCH_PROJECT: Final = "RunbookProject"
+SEARCH_VERSION: Final = "RunbookVersion"
+SEARCH_STAGE: Final = "RunbookStage"
+SEARCH_OUTCOME: Final = "RunbookOutcome"
+SEARCH_NEEDS_PERSON: Final = "RunbookNeedsPerson"
+
+LABEL_PROJECT: Final = "runbook.project"
+LABEL_VERSION: Final = "runbook.version"
+LABEL_DIGEST: Final = "runbook.digest"
+LABEL_RELEASE: Final = "runbook.release"
+LABEL_EPOCH: Final = "runbook.epoch"
+
+
+def lane(project: str) -> str:
+    """The workflow ID under which everything that changes this project's production runs, one at a time."""
+    return f"release-{project}"
+
+
+def rollback_lane(project: str) -> str:
+    """The workflow ID of a rollback that a release started as its child."""
+    return f"release-{project}-rollback"

@@ -1,0 +1,49 @@
+"""The plan of a release: the project's file as it was read, snapshotted in history so that a later edit splits nothing."""
+
+import hashlib
+import json
+
+from runbook.identifier import Commit, Digest, Version, tag_of
+from runbook.message import Finding, Order, ReleaseOrder
+from runbook.project import Project
+
+
+class ReleaseToPlan(Order):
+    """`commit` None means the head of the release branch."""
+
+    order: ReleaseOrder
+
+
+class GoodVersion(Finding):
+    """A version whose release ended well, as the ledger remembers it."""
+
+    version: Version
+    digest: Digest
+    released_at: str
+    approved_by: list[str] = []
+
+
+class Plan(Finding):
+    """Everything a release is going to do, fixed before it does anything."""
+
+    version: Version
+    commit: Commit
+    project: Project
+    file_fingerprint: str
+    last_good: GoodVersion | None = None
+    search_attributes: bool = False
+    ledger: str = ""
+
+    @property
+    def tag(self) -> str:
+        return tag_of(self.version)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over what will be done: version, commit and the project's file."""
+        text = json.dumps(
+            {"version": self.version, "commit": self.commit, "project": self.project.model_dump(mode="json")},
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,262 @@
+"""A project's file: everything about one project that a release needs and whoever starts one must not choose."""
+
+import hashlib
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from runbook.identifier import (
+    GitRef,
+    HostAddress,
+    HostPath,
+    ImageName,
+    Line,
+    Person,
+    Registry,
+    RepoPath,
+    Slug,
+    without_latest,
+)
+from runbook.span import Span, SpanOrNone
+
+
+def _secret_reference(text: str) -> str:
+    kind, _, name = text.partition(":")
+    if kind not in {"env", "file"} or not name:
+        raise ValueError("a secret is never written here: say env:NAME or file:/path, which the worker reads")
+    return text
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{text[:80]!r} is not an http(s) address")
+    if parts.username or parts.password:
+        raise ValueError("an address carries no user or password: use the credentials keys")
+    return text
+
+
+def _words(words: list[str]) -> list[str]:
+    if not words or not words[0]:
+        raise ValueError("a command is a list of words, the program first")
+    return [without_latest(word) for word in words]
+
+
+SecretReference = Annotated[str, AfterValidator(_secret_reference)]
+Address = Annotated[str, AfterValidator(_address), AfterValidator(without_latest)]
+Command = Annotated[list[str], AfterValidator(_words)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are refused, so that a misspelt one is not silently the default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProjectTable(Table):
+    owner: Slug
+    name: Slug = Field(description="The repository's name on the forge")
+    repository: str = Field(description="Where the worker clones and pushes: https://…, ssh://… or a path; no password in it")
+    user: str | None = Field(default=None, description="User name for https; the forge's token is the password")
+    branch: GitRef = "main"
+    version_files: list[RepoPath] = Field(default=["package.json"], min_length=1)
+    changelog: RepoPath = "CHANGELOG.md"
+    related_issue: int | None = Field(default=None, ge=1)
+    runbook: str = Field(default="", description="Link to the runbook page, for people")
+    incident_template: str = Field(default="", description="Link to the incident template, for the postmortem")
+
+    @model_validator(mode="after")
+    def _no_password_in_the_address(self) -> Self:
+        if "://" in self.repository and urlsplit(self.repository).password:
+            raise ValueError("repository carries a password: remove it, the forge's token is used")
+        if self.repository.startswith("-"):
+            raise ValueError("repository is an address, not an option")
+        return self
+
+
+class ForgeTable(Table):
+    url: Address
+    token: SecretReference
+
+
+class PipelineTable(Table):
+    workflow: Slug = Field(default="release.yml", description="The workflow's file name")
+    appears_within: Span = timedelta(seconds=60)
+    finishes_within: Span = timedelta(hours=1)
+    attempts: int = Field(default=3, ge=1, le=10)
+    poll_every: Span = timedelta(seconds=2)
+    jobs: list[str] = Field(default=[], description="Job names that must all succeed; needed where the forge has no runs API")
+
+
+class CredentialsTable(Table):
+    user: str
+    password: SecretReference
+
+
+class ManifestTable(Table):
+    """Where the pipeline records digests: exactly one of `path` in the repository, `file`, `url` or `host` with `file`."""
+
+    path: RepoPath | None = Field(default=None, description="A path in the repository, read at `ref`")
+    ref: GitRef | None = Field(default=None, description="Branch for `path`; the release's tag when left out")
+    file: HostPath | None = Field(default=None, description="A file on the worker, or on `host` when that is given")
+    url: Address | None = None
+    host: HostAddress | None = None
+    format: Annotated[str, Field(pattern="^(text|json|yaml)$")] = "text"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if sum(place is not None for place in (self.path, self.file, self.url)) != 1:
+            raise ValueError("give exactly one of path, file and url (host goes with file, ref with path)")
+        if self.host is not None and self.file is None:
+            raise ValueError("host needs file: the path on that host")
+        return self
+
+
+class ArtifactTable(Table):
+    registry: Registry
+    image: ImageName
+    insecure: bool = Field(default=False, description="Plain http, for a registry on the worker's own network only")
+    manifest: ManifestTable
+    credentials: CredentialsTable | None = None
+    scan: Command
+    scan_within: Span = timedelta(minutes=10)
+
+
+class CommandTable(Table):
+    command: Command
+    within: Span = timedelta(minutes=30)
+    environment: dict[str, str] = {}
+
+
+class SshTable(Table):
+    user: Slug
+    port: Port = 22
+    key: SecretReference | None = Field(default=None, description="The private key; the agent's keys when left out")
+    known_hosts: HostPath | None = Field(default=None, description="A known_hosts file; the worker's own when left out")
+    socket: HostPath = "/var/run/docker.sock"
+
+
+class Strategy(StrEnum):
+    RECREATE = "recreate"
+
+
+class EnvironmentTable(Table):
+    """Hosts that run the service. `{host}` and `{port}` in the addresses stand for each host's own."""
+
+    hosts: list[HostAddress] = Field(min_length=1)
+    port: Port
+    container: Slug
+    container_port: Port = 8080
+    env_file: HostPath
+    health: str = "https://{host}/health"
+    version: str = "https://{host}/version"
+    stop_timeout: Span = timedelta(seconds=10)
+    restart: Annotated[str, Field(pattern="^(no|unless-stopped|on-failure)$")] = "unless-stopped"
+    health_deadline: Span = timedelta(minutes=5)
+    good_answers: int = Field(default=3, ge=1, le=100)
+    ssh: SshTable
+    publish_on: HostAddress | None = Field(default=None, description="The address the port is published on; all when left out")
+
+    @model_validator(mode="after")
+    def _different_hosts(self) -> Self:
+        if len(set(self.hosts)) != len(self.hosts):
+            raise ValueError("hosts names one host twice")
+        for host in self.hosts:
+            _address(self.health_url(host))
+            _address(self.version_url(host))
+        return self
+
+    def health_url(self, host: str) -> str:
+        return self.health.replace("{host}", host).replace("{port}", str(self.port))
+
+    def version_url(self, host: str) -> str:
+        return self.version.replace("{host}", host).replace("{port}", str(self.port))
+
+
+class OnUnhealthy(StrEnum):
+    ROLL_BACK = "roll_back"
+    ASK = "ask"
+
+
+class SoakTable(Table):
+    """How long production is watched after the release, and what breaks it: so many failures in so long."""
+
+    lasts: SpanOrNone = timedelta(minutes=10)
+    every: Span = timedelta(seconds=5)
+    failures: int = Field(default=3, ge=1)
+    within: Span = timedelta(minutes=1)
+
+
+class ProductionTable(EnvironmentTable):
+    strategy: Strategy = Strategy.RECREATE
+    batch_size: int = Field(default=1, ge=1)
+    pause: SpanOrNone = timedelta(0)
+    on_unhealthy: OnUnhealthy = OnUnhealthy.ROLL_BACK
+    soak: SoakTable = SoakTable()
+
+    def batches(self) -> list[list[str]]:
+        """The hosts in the order of their promotion: the first alone as the canary, then `batch_size` at a time."""
+        canary, rest = self.hosts[:1], self.hosts[1:]
+        return [canary, *(rest[i : i + self.batch_size] for i in range(0, len(rest), self.batch_size))]
+
+
+class GateTable(Table):
+    approvers: list[Person] = Field(min_length=1)
+    approvals: int = Field(default=1, ge=1)
+    requester_may_approve: bool = False
+    expires_after: Span = timedelta(days=1)
+    remind_every: Span | None = timedelta(hours=4)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if len(set(self.approvers)) < self.approvals:
+            raise ValueError(f"{self.approvals} approvals are needed but only {len(set(self.approvers))} may approve")
+        return self
+
+
+class WaitTable(Table):
+    """How long a release waits for a person when a step needs one, and how often it reminds."""
+
+    person: Span = timedelta(days=1)
+    remind_every: Span = timedelta(hours=1)
+
+
+class NotifyTable(Table):
+    """apprise addresses; they carry tokens, so each is a secret reference."""
+
+    on_call: list[SecretReference] = Field(min_length=1)
+    approvers: list[SecretReference] = []
+    window: Line = ""
+
+
+class Project(Table):
+    """One project's file, whole."""
+
+    project: ProjectTable
+    forge: ForgeTable
+    pipeline: PipelineTable = PipelineTable()
+    artifact: ArtifactTable
+    uat: CommandTable
+    staging: EnvironmentTable
+    production: ProductionTable
+    smoke_test: CommandTable
+    gate: GateTable
+    wait: WaitTable = WaitTable()
+    notify: NotifyTable
+
+    def secrets(self) -> list[str]:
+        """Every secret reference in the file, so that a missing one is named before anything starts."""
+        found = [self.forge.token, *self.notify.on_call, *self.notify.approvers]
+        if self.artifact.credentials:
+            found.append(self.artifact.credentials.password)
+        found += [table.ssh.key for table in (self.staging, self.production) if table.ssh.key]
+        return found
+
+
+def fingerprint(content: bytes) -> str:
+    """sha256 of a project file's bytes, as kept in the plan."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()

@@ -1,0 +1,76 @@
+"""Messages about what is kept: notices to people, ledger entries, the forge's release, the postmortem."""
+
+from typing import Literal
+
+from runbook.identifier import Commit
+from runbook.image import Image
+from runbook.message import Finding, Message, Order
+from runbook.project import ForgeTable, NotifyTable, ProjectTable
+
+
+class NoticeToSend(Order):
+    """`key` makes the notice the same one however often it is tried."""
+
+    notify: NotifyTable
+    to: Literal["on_call", "approvers"]
+    key: str
+    title: str
+    body: str
+
+
+class SentNotice(Finding):
+    """`notice` is the notification's id, written in the notice itself."""
+
+    notice: str
+
+
+class Entry(Message):
+    """One row to be: who did what, where, with which outcome, on what evidence. `event` is unique for ever."""
+
+    event: str
+    actor: str
+    action: str
+    place: str = ""
+    outcome: str
+    detail: str = ""
+    evidence: list[str] = []
+    version: str = ""
+    digest: str = ""
+
+
+class EntriesToKeep(Order):
+    entries: list[Entry]
+
+
+class KeptEntries(Finding):
+    """`head` identifies the ledger's newest row."""
+
+    head: str
+
+
+class ReleaseToRecord(Order):
+    project: ProjectTable
+    forge: ForgeTable
+    tag: str
+    commit: Commit
+    image: Image
+    approvers: list[str]
+    changelog: str
+
+
+class RecordedRelease(Finding):
+    release: int
+    url: str
+
+
+class PostmortemToOpen(Order):
+    project: ProjectTable
+    forge: ForgeTable
+    reason: str
+    timeline: list[str]
+    evidence: list[str]
+
+
+class OpenedPostmortem(Finding):
+    issue: int
+    url: str

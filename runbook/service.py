@@ -1,0 +1,119 @@
+"""Messages about the service on its hosts: pull, way back, swap, health, verification, soak, putting back."""
+
+from runbook.identifier import Digest, HostAddress, Version
+from runbook.image import Image
+from runbook.message import Finding, Order
+from runbook.project import ArtifactTable, CredentialsTable, EnvironmentTable, SoakTable
+
+
+class HostOrder(Order):
+    """What every work on one host needs."""
+
+    environment: EnvironmentTable
+    host: HostAddress
+
+
+class HostToProbe(HostOrder):
+    """Does the service that runs there now answer, whatever its version? A host on which nothing runs yet is fine."""
+
+
+class ProbedHost(Finding):
+    version: str | None
+
+
+class ImageToPull(HostOrder):
+    """The engine pulls `image` by digest and proves it has it."""
+
+    image: Image
+    credentials: CredentialsTable | None = None
+
+
+class PulledImage(Finding):
+    image_id: str
+    """What the host's engine calls it: a config digest or a manifest digest, so compare it only on this host."""
+
+
+class WayBackToRecord(HostOrder):
+    artifact: ArtifactTable
+
+
+class WayBack(Finding):
+    """What a host ran before the first change: all None where nothing ran."""
+
+    host: HostAddress
+    container_id: str | None = None
+    container_name: str | None = None
+    image_id: str | None = None
+    digest: Digest | None = None
+    version: Version | None = None
+
+
+class SwapToMake(HostOrder):
+    """Replace what runs on the host (`way_back`) by `image`, with the runbook's labels."""
+
+    image: Image
+    way_back: WayBack | None = None
+    credentials: CredentialsTable | None = None
+
+
+class SwappedContainer(Finding):
+    host: HostAddress
+    container_id: str
+    previous_id: str | None = None
+
+
+class HealthToVerify(HostOrder):
+    """Good answers in a row, the right version, a container that does not restart; until the environment's deadline."""
+
+    image: Image
+    container_id: str | None = None
+
+
+class HealthyHost(Finding):
+    host: HostAddress
+    answers: int
+    seconds: float
+
+
+class SoakToWatch(Order):
+    environment: EnvironmentTable
+    soak: SoakTable
+    image: Image
+    hosts: list[HostAddress]
+
+
+class WatchedSoak(Finding):
+    looks: int
+    failures: int
+
+
+class HostToPutBack(HostOrder):
+    """Return the host to `way_back`; `failed_release` names the run whose containers are in the way."""
+
+    way_back: WayBack
+    artifact: ArtifactTable
+    failed_release: str
+
+
+class RestoredHost(Finding):
+    host: HostAddress
+    container_id: str | None
+    digest: Digest | None
+    version: Version | None
+    kept: bool
+
+
+class LogsToFetch(HostOrder):
+    container_id: str | None = None
+    lines: int = 50
+
+
+class FetchedLogs(Finding):
+    """`evidence` is the tail of the container's log."""
+
+
+class RunningHost(Finding):
+    """Final verification: the engine's own list shows exactly the pinned image up."""
+
+    host: HostAddress
+    container_id: str

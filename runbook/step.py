@@ -1,0 +1,45 @@
+"""A step of the runbook as one value: declared once, read by everything that performs, shows or records it."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from temporalio.common import RetryPolicy
+
+from runbook.message import Finding, Order
+from runbook.trouble import Trouble
+
+OrderT = TypeVar("OrderT", bound=Order)
+FindingT = TypeVar("FindingT", bound=Finding)
+
+
+class Effect(StrEnum):
+    """What a step does to the world, which decides what a cancellation must wait for."""
+
+    LOOKS = "looks"
+    ADDS = "adds"
+    REPLACES = "replaces"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Generic[OrderT, FindingT]):
+    """One step: `limit` bounds an attempt, `budget` all attempts together (None: the retry policy alone decides)."""
+
+    name: str
+    title: str
+    order: type[OrderT]
+    finding: type[FindingT]
+    effect: Effect
+    retry: RetryPolicy
+    limit: timedelta = timedelta(minutes=2)
+    budget: timedelta | None = None
+    heartbeat: timedelta = timedelta(seconds=5)
+    trouble: Trouble | None = None
+    on_board: bool = True
+    number: str = field(default="")
+
+    @property
+    def changes(self) -> bool:
+        """Whether a change may be under way that must end before anything is done about it."""
+        return self.effect is not Effect.LOOKS
