@@ -40,7 +40,9 @@ def digest_of(text: str) -> str:
 
 def without_latest(text: str) -> str:
     if _LATEST.search(text):
-        raise ValueError(f"{text[:80]!r} names :latest, which is never deployed: leave the tag out, the release pins it")
+        raise ValueError(
+            f"{text[:80]!r} names :latest, which is never deployed: leave the tag out, the release pins it"
+        )
     return text
 
 
@@ -57,7 +59,9 @@ def _matching(pattern: str, what: str) -> AfterValidator:
 
 ProjectName = Annotated[
     str,
-    _matching(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "a project name: lower-case letters, digits and dashes, at most 63"),
+    _matching(
+        r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "a project name: lower-case letters, digits and dashes, at most 63"
+    ),
 ]
 Version = Annotated[str, AfterValidator(version_of)]
 Commit = Annotated[str, AfterValidator(commit_of)]

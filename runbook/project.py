@@ -60,7 +60,9 @@ class Table(BaseModel):
 class ProjectTable(Table):
     owner: Slug
     name: Slug = Field(description="The repository's name on the forge")
-    repository: str = Field(description="Where the worker clones and pushes: https://…, ssh://… or a path; no password in it")
+    repository: str = Field(
+        description="Where the worker clones and pushes: https://…, ssh://… or a path; no password in it"
+    )
     user: str | None = Field(default=None, description="User name for https; the forge's token is the password")
     branch: GitRef = "main"
     version_files: list[RepoPath] = Field(default=["package.json"], min_length=1)
@@ -89,7 +91,9 @@ class PipelineTable(Table):
     finishes_within: Span = timedelta(hours=1)
     attempts: int = Field(default=3, ge=1, le=10)
     poll_every: Span = timedelta(seconds=2)
-    jobs: list[str] = Field(default=[], description="Job names that must all succeed; needed where the forge has no runs API")
+    jobs: list[str] = Field(
+        default=[], description="Job names that must all succeed; needed where the forge has no runs API"
+    )
 
 
 class CredentialsTable(Table):
@@ -159,7 +163,9 @@ class EnvironmentTable(Table):
     health_deadline: Span = timedelta(minutes=5)
     good_answers: int = Field(default=3, ge=1, le=100)
     ssh: SshTable
-    publish_on: HostAddress | None = Field(default=None, description="The address the port is published on; all when left out")
+    publish_on: HostAddress | None = Field(
+        default=None, description="The address the port is published on; all when left out"
+    )
 
     @model_validator(mode="after")
     def _different_hosts(self) -> Self:

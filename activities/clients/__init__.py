@@ -1,0 +1,1 @@
+"""The edge: forge, git, registry, SSH, engine, HTTP, ledger, notifications."""

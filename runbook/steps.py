@@ -1,0 +1,188 @@
+"""The steps of the runbook, each declared once, in the order of the page."""
+
+from datetime import timedelta
+from typing import Any, cast
+
+from temporalio.common import RetryPolicy
+
+from runbook import artifact, command, commit, pipeline, plan, record, service, trouble
+from runbook.step import Effect, Step
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+
+def _tries(attempts: int, first: timedelta = SECOND, longest: timedelta = 30 * SECOND) -> RetryPolicy:
+    """So many attempts, the pause doubling from `first` to `longest`; 0 is without end."""
+    return RetryPolicy(
+        initial_interval=first, backoff_coefficient=2.0, maximum_interval=longest, maximum_attempts=attempts
+    )
+
+
+def _looks_every(pause: timedelta) -> RetryPolicy:
+    """A look that the server repeats until the step's budget is spent."""
+    return RetryPolicy(initial_interval=pause, backoff_coefficient=1.0, maximum_interval=pause, maximum_attempts=0)
+
+
+NETWORK = _tries(6)
+PEOPLE = _tries(8, longest=MINUTE)
+
+# A table: what it is; what goes in and comes out; how long and how often.
+# fmt: off
+PLAN = Step(
+    name="plan", title="Plan the release", number="P",
+    order=plan.ReleaseToPlan, finding=plan.Plan, effect=Effect.LOOKS,
+    retry=NETWORK,
+)
+CI_GREEN = Step(
+    name="ci-green", title="All checks of the commit succeeded", number="P",
+    order=commit.CommitToCheck, finding=commit.GreenCommit, effect=Effect.LOOKS,
+    retry=NETWORK,
+)
+CHANGELOG = Step(
+    name="changelog", title="The changelog has a section for the version", number="P",
+    order=commit.ChangelogToRead, finding=commit.ChangelogSection, effect=Effect.LOOKS,
+    retry=NETWORK,
+)
+VERSION_BUMP = Step(
+    name="version-bump", title="Every version file says the version", number="P",
+    order=commit.VersionFilesToRead, finding=commit.BumpedVersion, effect=Effect.LOOKS,
+    retry=NETWORK,
+)
+UAT = Step(
+    name="uat", title="User acceptance tests", number="P",
+    order=command.CommandToRun, finding=command.FinishedCommand, effect=Effect.LOOKS,
+    limit=timedelta(hours=2), retry=_tries(2),
+)
+STAGING_HEALTHY = Step(
+    name="staging-healthy", title="Staging is healthy", number="P",
+    order=service.HostToProbe, finding=service.ProbedHost, effect=Effect.LOOKS,
+    retry=NETWORK, trouble=trouble.UNHEALTHY,
+)
+CREDENTIALS = Step(
+    name="registry-credentials", title="Registry credentials are valid", number="P",
+    order=artifact.CredentialsToProve, finding=artifact.ProvenCredentials, effect=Effect.LOOKS,
+    retry=NETWORK,
+)
+ON_CALL = Step(
+    name="on-call-notified", title="On-call knows of the window", number="P",
+    order=record.NoticeToSend, finding=record.SentNotice, effect=Effect.ADDS,
+    retry=PEOPLE,
+)
+VERIFY_COMMIT = Step(
+    name="verify-commit", title="Verify the release commit", number="1",
+    order=commit.CommitToVerify, finding=commit.VerifiedCommit, effect=Effect.LOOKS,
+    retry=NETWORK,
+)
+TAG = Step(
+    name="tag", title="Create and push the release tag", number="2",
+    order=commit.TagToPush, finding=commit.PushedTag, effect=Effect.ADDS,
+    retry=NETWORK, trouble=trouble.PUSH_REJECTED,
+)
+PIPELINE_RUN = Step(
+    name="pipeline-run", title="The build pipeline was triggered", number="3",
+    order=pipeline.RunToFind, finding=pipeline.PipelineRun, effect=Effect.LOOKS,
+    limit=20 * SECOND, budget=MINUTE, retry=_looks_every(2 * SECOND), trouble=trouble.NO_RUN,
+)
+PIPELINE_END = Step(
+    name="pipeline", title="The build pipeline finished", number="3",
+    order=pipeline.RunToAwait, finding=pipeline.FinishedRun, effect=Effect.LOOKS,
+    limit=20 * SECOND, budget=timedelta(hours=1), retry=_looks_every(2 * SECOND),
+)
+PIPELINE_RERUN = Step(
+    name="pipeline-rerun", title="Run the pipeline again", number="3", on_board=False,
+    order=pipeline.RunToRepeat, finding=pipeline.RepeatedRun, effect=Effect.ADDS,
+    retry=NETWORK,
+)
+VERIFY_ARTIFACT = Step(
+    name="verify-artifact", title="Verify the staged artifact by digest", number="4",
+    order=artifact.ArtifactToVerify, finding=artifact.VerifiedArtifact, effect=Effect.LOOKS,
+    limit=10 * MINUTE, retry=NETWORK, trouble=trouble.DIGEST_MISMATCH,
+)
+SCAN = Step(
+    name="scan", title="Scan the image", number="4b",
+    order=artifact.ImageToScan, finding=command.FinishedCommand, effect=Effect.LOOKS,
+    limit=timedelta(hours=1), retry=_tries(3),
+)
+STAGE = Step(
+    name="stage", title="Staging runs the candidate", number="5",
+    order=service.SwapToMake, finding=service.SwappedContainer, effect=Effect.REPLACES,
+    limit=10 * MINUTE, retry=NETWORK, trouble=trouble.CONTAINER_EXITED,
+)
+SMOKE_TEST = Step(
+    name="smoke-test", title="Staging smoke test", number="5",
+    order=command.SmokeTest, finding=command.FinishedCommand, effect=Effect.LOOKS,
+    limit=timedelta(hours=2), retry=_tries(3), trouble=trouble.SMOKE_FAILED,
+)
+PULL = Step(
+    name="pull", title="Production has the image", number="6",
+    order=service.ImageToPull, finding=service.PulledImage, effect=Effect.ADDS,
+    limit=10 * MINUTE, retry=NETWORK,
+)
+WAY_BACK = Step(
+    name="way-back", title="Record the way back", number="7",
+    order=service.WayBackToRecord, finding=service.WayBack, effect=Effect.LOOKS,
+    retry=NETWORK,
+)
+SWAP = Step(
+    name="swap", title="Stop the old and start the new", number="7",
+    order=service.SwapToMake, finding=service.SwappedContainer, effect=Effect.REPLACES,
+    limit=10 * MINUTE, retry=NETWORK, trouble=trouble.CONTAINER_EXITED,
+)
+HEALTH = Step(
+    name="health", title="Production is healthy", number="8",
+    order=service.HealthToVerify, finding=service.HealthyHost, effect=Effect.LOOKS,
+    limit=timedelta(hours=1), retry=NETWORK, trouble=trouble.UNHEALTHY,
+)
+RECORD = Step(
+    name="record", title="Record the release", number="9",
+    order=record.ReleaseToRecord, finding=record.RecordedRelease, effect=Effect.ADDS,
+    retry=NETWORK,
+)
+VERIFY = Step(
+    name="verification", title="Full verification", number="V",
+    order=service.HealthToVerify, finding=service.RunningHost, effect=Effect.LOOKS,
+    limit=5 * MINUTE, retry=NETWORK, trouble=trouble.UNHEALTHY,
+)
+SOAK = Step(
+    name="soak", title="Soak", number="S",
+    order=service.SoakToWatch, finding=service.WatchedSoak, effect=Effect.LOOKS,
+    limit=timedelta(days=15), retry=_tries(0), trouble=trouble.UNHEALTHY,
+)
+LOGS = Step(
+    name="container-logs", title="Fetch the container's logs", on_board=False,
+    order=service.LogsToFetch, finding=service.FetchedLogs, effect=Effect.LOOKS,
+    retry=_tries(2),
+)
+PUT_BACK = Step(
+    name="put-back", title="Put back what ran before", number="R",
+    order=service.HostToPutBack, finding=service.RestoredHost, effect=Effect.REPLACES,
+    limit=10 * MINUTE, retry=_tries(0, longest=MINUTE),
+)
+PUT_BACK_HEALTH = Step(
+    name="put-back-health", title="What ran before is healthy again", number="R",
+    order=service.HealthToVerify, finding=service.HealthyHost, effect=Effect.LOOKS,
+    limit=timedelta(hours=1), retry=_tries(0, longest=MINUTE), trouble=trouble.UNHEALTHY,
+)
+POSTMORTEM = Step(
+    name="postmortem", title="Open the postmortem issue", number="R",
+    order=record.PostmortemToOpen, finding=record.OpenedPostmortem, effect=Effect.ADDS,
+    retry=_tries(0, longest=5 * MINUTE),
+)
+NOTIFY = Step(
+    name="notify", title="Tell people", on_board=False,
+    order=record.NoticeToSend, finding=record.SentNotice, effect=Effect.ADDS,
+    retry=PEOPLE,
+)
+LEDGER = Step(
+    name="ledger", title="Keep the ledger", on_board=False,
+    order=record.EntriesToKeep, finding=record.KeptEntries, effect=Effect.ADDS,
+    limit=30 * SECOND, retry=_tries(0),
+)
+# fmt: on
+
+
+_DECLARED = [cast("Step[Any, Any]", value) for value in list(globals().values()) if isinstance(value, Step)]
+ALL: tuple[Step[Any, Any], ...] = tuple(_DECLARED)
+BY_NAME = {step.name: step for step in ALL}
+PREREQUISITES = (CI_GREEN, CHANGELOG, VERSION_BUMP, UAT, STAGING_HEALTHY, CREDENTIALS, ON_CALL)
