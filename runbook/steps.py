@@ -1,7 +1,7 @@
 """The steps of the runbook, each declared once, in the order of the page."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeGuard
 
 from temporalio.common import RetryPolicy
 
@@ -182,7 +182,10 @@ LEDGER = Step(
 # fmt: on
 
 
-_DECLARED = [cast("Step[Any, Any]", value) for value in list(globals().values()) if isinstance(value, Step)]
-ALL: tuple[Step[Any, Any], ...] = tuple(_DECLARED)
+def _is_step(value: object) -> TypeGuard[Step[Any, Any]]:
+    return isinstance(value, Step)
+
+
+ALL: tuple[Step[Any, Any], ...] = tuple(filter(_is_step, list(globals().values())))
 BY_NAME = {step.name: step for step in ALL}
 PREREQUISITES = (CI_GREEN, CHANGELOG, VERSION_BUMP, UAT, STAGING_HEALTHY, CREDENTIALS, ON_CALL)
