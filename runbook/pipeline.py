@@ -6,7 +6,7 @@ from runbook.project import ForgeTable, PipelineTable, ProjectTable
 
 
 class RunToFind(Order):
-    """The pipeline's run for this tag on this commit; `after` excludes an earlier attempt's run (0: none)."""
+    """The pipeline's run for this tag on this commit."""
 
     project: ProjectTable
     forge: ForgeTable
@@ -16,7 +16,7 @@ class RunToFind(Order):
 
 
 class PipelineRun(Finding):
-    """`run` is the forge's id of it, `attempt_of_run` counts its re-runs where the forge says so."""
+    """`run` is the forge's id of it, `number` the one in its web address."""
 
     run: int
     number: int
@@ -25,13 +25,20 @@ class PipelineRun(Finding):
 
 
 class RunToAwait(RunToFind):
+    """Wait for this run's end; an end whose `mark` is `after` was seen already and is not the one waited for."""
+
     run: int
+    after: str = ""
 
 
 class FinishedRun(Finding):
-    """A run that came to an end: `succeeded` or not, with links to the failed jobs and the tail of their logs."""
+    """A run that came to an end: `succeeded` or not, with links to the failed jobs and the tail of their logs.
+
+    `mark` tells this end from the end of a later re-run of the same run (for instance id, attempt and end time).
+    """
 
     run: int
+    mark: str = ""
     url: str
     succeeded: bool
     failed_jobs: list[str] = []
