@@ -1,0 +1,109 @@
+"""The board: the status as Markdown, for Temporal's UI, the `board` query and people in a hurry."""
+
+from datetime import datetime
+
+from runbook.status import GateView, Need, Row, State, Status
+
+_SIGNS = {
+    State.WAITING: "·",
+    State.RUNNING: "▶",
+    State.DONE: "✔",
+    State.FAILED: "✘",
+    State.NEEDS_PERSON: "☎",
+    State.STOPPED: "■",
+}
+_SHOWN_MESSAGES = 8
+
+
+def board(status: Status) -> str:
+    """At most some kilobytes of Markdown."""
+    parts = [_headline(status)]
+    parts += [_need(need) for need in status.needs]
+    if status.gate is not None:
+        parts.append(_gate(status.gate))
+    if status.rows:
+        parts.append(_rows(status.rows))
+    parts += _evidence(status.rows)
+    if status.messages:
+        parts.append(_messages(status))
+    return "\n\n".join(parts) + "\n"
+
+
+def _headline(status: Status) -> str:
+    state = status.outcome or status.stage
+    lines = [f"# {status.project} {status.version}: {state}"]
+    if status.summary:
+        lines.append(status.summary)
+    facts = [f"asked for by {status.requested_by}"]
+    if status.reason:
+        facts.append(f"because: {_cell(status.reason)}")
+    if status.commit:
+        facts.append(f"commit `{status.commit[:12]}`")
+    if status.digest:
+        facts.append(f"digest `{status.digest}`")
+    return "\n\n".join([*lines, ", ".join(facts)])
+
+
+def _need(need: Need) -> str:
+    where = f" on {need.host}" if need.host else ""
+    lines = [f"## ☎ A person is needed: {need.step}{where}", f"{need.cause}: {_cell(need.what)}"]
+    if need.hint:
+        lines.append(f"*{_cell(need.hint)}*")
+    if need.until:
+        lines.append(f"Without an answer by {_time(need.until)} UTC the release is aborted.")
+    lines.append("Send one of:")
+    return "\n\n".join(lines) + "\n\n" + _code(need.send)
+
+
+def _gate(gate: GateView) -> str:
+    given = ", ".join(approval.by for approval in gate.approvals) or "nobody yet"
+    if not gate.open:
+        return f"## Gate: closed\n\nApproved by: {given}. Image `{gate.image}`."
+    lines = [
+        "## ⏸ Gate: production waits for people",
+        f"What will run: `{gate.image}`",
+        f"Commit `{gate.commit}`, plan `{gate.plan}`",
+        f"Approvals: {len(gate.approvals)} of {gate.needed} ({given}); may approve: {', '.join(gate.approvers)}"
+        + ("" if gate.requester_may_approve else ", but not who asked for the release"),
+        f"Expires {_time(gate.expires)} UTC; then the release is closed and nothing is promoted.",
+    ]
+    if gate.changelog:
+        lines.append("Changes:\n\n" + "\n".join(f"> {line}" for line in gate.changelog.splitlines()[:40]))
+    lines.append("To decide, send the signal `approve` or `reject` with one JSON object:")
+    return "\n\n".join(lines) + "\n\n" + _code(gate.how_to)
+
+
+def _rows(rows: list[Row]) -> str:
+    head = "| | step | host | tries | found |\n| --- | --- | --- | --- | --- |"
+    return "\n".join([head, *(_row(row) for row in rows)])
+
+
+def _row(row: Row) -> str:
+    found = row.trouble or row.finding
+    number = f"{row.number}. " if row.number.isdigit() else ""
+    tries = str(row.attempts) if row.attempts > 1 else ""
+    return f"| {_SIGNS[row.state]} | {number}{row.title} | {row.host} | {tries} | {_cell(found)} |"
+
+
+def _evidence(rows: list[Row]) -> list[str]:
+    troubled = [row for row in rows if row.trouble and row.evidence]
+    return [f"Seen by {row.key}:\n\n" + _code(row.evidence[-10:]) for row in troubled[:3]]
+
+
+def _messages(status: Status) -> str:
+    shown = status.messages[-_SHOWN_MESSAGES:]
+    hidden = len(status.messages) - len(shown) + status.unheard
+    more = f"\n- … and {hidden} earlier" if hidden else ""
+    return "## Messages\n\n" + "\n".join(f"- {_cell(message)}" for message in shown) + more
+
+
+def _code(lines: list[str]) -> str:
+    return "```\n" + "\n".join(line.replace("```", "'''") for line in lines) + "\n```"
+
+
+def _cell(text: str) -> str:
+    return text.replace("\n", " ").replace("|", "\\|")[:400]
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S")

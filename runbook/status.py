@@ -1,0 +1,130 @@
+"""The whole state of a release or rollback, as the `status` query answers it and the board shows it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from runbook.message import Message
+
+
+class State(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    NEEDS_PERSON = "needs_person"
+    STOPPED = "stopped"
+
+
+class Outcome(StrEnum):
+    RELEASED = "released"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    ABORTED = "aborted"
+    ROLLED_BACK = "rolled_back"
+
+
+class Row(BaseModel):
+    """One step, on one host where it has one."""
+
+    name: str
+    title: str
+    number: str = ""
+    host: str = ""
+    state: State = State.WAITING
+    started: datetime | None = None
+    finished: datetime | None = None
+    attempts: int = 0
+    finding: str = ""
+    evidence: list[str] = []
+    trouble: str = ""
+    hint: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}/{self.host}" if self.host else self.name
+
+
+class Need(BaseModel):
+    """Why a person is needed, and what that person can send."""
+
+    step: str
+    host: str = ""
+    cause: str
+    what: str
+    hint: str = ""
+    evidence: list[str] = []
+    send: list[str] = []
+    since: datetime
+    until: datetime | None = None
+
+
+class GivenApproval(BaseModel):
+    by: str
+    at: datetime
+    comment: str = ""
+
+
+class GateView(BaseModel):
+    """What people see at the gate: exactly what is authorized, by how many, until when, and what to send."""
+
+    open: bool = True
+    image: str
+    digest: str
+    commit: str
+    plan: str
+    needed: int
+    approvers: list[str]
+    requester_may_approve: bool
+    approvals: list[GivenApproval] = []
+    opened: datetime
+    expires: datetime
+    changelog: str = ""
+    how_to: list[str] = []
+
+
+class Status(BaseModel):
+    """A release (or, `kind` = rollback, a rollback) as it stands."""
+
+    kind: str = "release"
+    project: str
+    version: str
+    tag: str = ""
+    commit: str = ""
+    digest: str = ""
+    requested_by: str
+    reason: str = ""
+    workflow_id: str
+    run_id: str
+    stage: str = "planning"
+    outcome: Outcome | None = None
+    summary: str = ""
+    started: datetime
+    finished: datetime | None = None
+    needs: list[Need] = []
+    rows: list[Row] = []
+    gate: GateView | None = None
+    messages: list[str] = []
+    unheard: int = 0
+
+    @property
+    def needs_person(self) -> bool:
+        return bool(self.needs) or (self.gate is not None and self.gate.open)
+
+
+class ReleaseResult(Message):
+    outcome: Outcome
+    project: str
+    version: str
+    digest: str = ""
+    summary: str = ""
+
+
+class RollbackResult(Message):
+    outcome: Outcome
+    project: str
+    version: str = ""
+    summary: str = ""
+    hosts: list[str] = []
+    postmortem: str = ""
