@@ -9,6 +9,7 @@ from deploy.sandbox.engine_errors import EngineError
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OCI = "OCI runtime create failed: container_linux.go:380: starting container process caused: exec"
+MARK = "SANDBOX_CONTAINER"
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
@@ -47,9 +48,10 @@ def working_directory(rootfs: Path, config: dict[str, Any]) -> Path:
 
 
 def environment(config: dict[str, Any], hostname: str, port: int, mark: str) -> dict[str, str]:
-    """Nothing of the sandbox's own environment; `mark` lets a later sandbox know its leftovers."""
+    """Nothing of the sandbox's own environment; `mark`, the container's id, lets a later sandbox know its leftovers."""
     given = dict(line.split("=", 1) for line in config.get("Env") or [] if "=" in line)
-    return {"PATH": _PATH, "HOSTNAME": hostname, **given, "PORT": str(port), **dict([mark.split("=", 1)])}
+    inside = {"HOST": "127.0.0.1", "PORT": str(port)}
+    return {"PATH": _PATH, "HOSTNAME": hostname, **given, **inside, MARK: mark}
 
 
 def _words(given: list[str] | str | None) -> list[str]:

@@ -14,7 +14,7 @@ from deploy.sandbox.engine_life import Backoff, Life
 from deploy.sandbox.engine_logs import ContainerLog
 from deploy.sandbox.engine_ports import publish
 from deploy.sandbox.engine_store import now, seconds_since
-from deploy.sandbox.processes import MARK, Process, end_leftover, free_port, signal_number
+from deploy.sandbox.processes import Process, end_leftover, free_port, signal_number
 
 SHUTDOWN_SECONDS = 2
 
@@ -154,7 +154,7 @@ class Runner:
         argv = command_line(rootfs, container.config)
         inner = free_port()
         container.ports, life.ports = await publish(container, self._address, inner)
-        env = environment(container.config, container.id[:12], inner, f"{MARK}={container.id}")
+        env = environment(container.config, container.id[:12], inner, container.id)
         where = working_directory(rootfs, container.config)
         life.set_reachable(reachable=self._reachable)
         life.process = await Process.spawn(argv, where, env, self.log(container))

@@ -9,9 +9,8 @@ import socket
 from pathlib import Path
 from typing import Self
 
+from deploy.sandbox.engine_command import MARK
 from deploy.sandbox.engine_logs import STDERR, STDOUT, ContainerLog
-
-MARK = "SANDBOX_CONTAINER"
 
 
 class Process:
