@@ -1,8 +1,19 @@
 """Messages about the commit: its checks, its files, its verification and its tag."""
 
+from typing import TypedDict
+
 from runbook.identifier import Commit, GitRef, RepoPath, Version
-from runbook.message import Finding, Order
+from runbook.message import Finding, Order, ReleaseRef
 from runbook.project import ForgeTable, ProjectTable
+
+
+class CommonOfCommit(TypedDict):
+    """The fields that all orders about a commit share."""
+
+    ref: ReleaseRef
+    project: ProjectTable
+    forge: ForgeTable
+    commit: Commit
 
 
 class CommitOrder(Order):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -78,7 +78,7 @@ def _read_object(name: str, payload: Any, example: str) -> Decision | Malformed:
         return Malformed(name=name, why=f"came without an object; send {example}")
     if not isinstance(payload, dict):
         return Malformed(name=name, why=f"takes one JSON object, not {_short(payload)}; send {example}")
-    fields = {str(key): value for key, value in payload.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
+    fields = dict(cast("dict[str, Any]", payload))
     kind = fields.pop("decision", None) if name == names.DECIDE else name
     if kind not in names.SIGNALS:
         return Malformed(name=name, why=f'"decision" is one of {", ".join(names.SIGNALS)}; send {example}')

@@ -1,8 +1,16 @@
 """Messages about the build pipeline of the tag."""
 
+from runbook.commit import CommonOfCommit
 from runbook.identifier import Commit
 from runbook.message import Finding, Order
 from runbook.project import ForgeTable, PipelineTable, ProjectTable
+
+
+class CommonOfRun(CommonOfCommit):
+    """The fields that all orders about the tag's run share."""
+
+    pipeline: PipelineTable
+    tag: str
 
 
 class RunToFind(Order):

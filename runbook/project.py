@@ -179,6 +179,11 @@ class EnvironmentTable(Table):
     def health_url(self, host: str) -> str:
         return self.health.replace("{host}", host).replace("{port}", str(self.port))
 
+    def base_url(self, host: str) -> str:
+        """Scheme, host and port of the service on this host: the smoke test's target."""
+        parts = urlsplit(self.health_url(host))
+        return f"{parts.scheme}://{parts.netloc}"
+
     def version_url(self, host: str) -> str:
         return self.version.replace("{host}", host).replace("{port}", str(self.port))
 
