@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 import time
 from dataclasses import dataclass
@@ -10,9 +11,18 @@ from typing import Any
 import httpx
 
 from activities.errors import Refused, Unreachable
+from runbook.identifier import tag_of
 from runbook.trouble import Cause
 
 LARGEST_BODY = 64 * 1024
+
+_WELL = frozenset({"ok", "healthy", "up", "pass"})
+_VERSION = re.compile(r"[\w.+-]{1,120}")
+_HEADERS = {
+    "user-agent": "release-runbook",
+    "accept": "application/json, text/plain;q=0.9, */*;q=0.1",
+    "accept-encoding": "identity",
+}
 
 Body = dict[str, Any] | list[Any] | str | None
 
@@ -24,6 +34,27 @@ class Answer:
     status: int
     body: Body
     ms: float
+
+    @property
+    def healthy(self) -> bool:
+        """A plain 200; where its JSON states a `status`, that must be ok, healthy, up or pass in any case."""
+        if self.status != 200:
+            return False
+        if not isinstance(self.body, dict) or "status" not in self.body:
+            return True
+        return str(self.body["status"]).casefold() in _WELL
+
+    @property
+    def version(self) -> str | None:
+        """The version a 200 states, exactly as it states it: JSON's `version`, or one word of plain text."""
+        if self.status != 200:
+            return None
+        stated = self.body.get("version") if isinstance(self.body, dict) else self.body
+        return stated if isinstance(stated, str) and _VERSION.fullmatch(stated) else None
+
+    def is_version(self, version: str) -> bool:
+        """Whether it states exactly this version, with or without the tag's `v`."""
+        return self.version in {version, tag_of(version)}
 
     @property
     def said(self) -> str:
@@ -49,8 +80,7 @@ class HttpProbe:
             trust_env=False,
             follow_redirects=False,
             limits=httpx.Limits(max_keepalive_connections=0),
-            headers={"user-agent": "release-runbook", "accept": "application/json, text/plain;q=0.9, */*;q=0.1"}
-            | {"accept-encoding": "identity"},
+            headers=_HEADERS,
         )
 
     async def look(self, url: str) -> Answer:

@@ -25,7 +25,7 @@ async def serving(handler: Handler) -> AsyncGenerator[str]:
         try:
             await reader.readuntil(b"\r\n\r\n")
             await handler(reader, writer)
-        except (ConnectionError, asyncio.CancelledError):
+        except (EOFError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
@@ -147,7 +147,9 @@ async def test_no_connection_is_kept_for_the_next_look(probe: HttpProbe) -> None
     async def counting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
         connections += 1
-        await saying(b"ok")(reader, writer)
+        while True:
+            await saying(b"ok")(reader, writer)
+            await reader.readuntil(b"\r\n\r\n")
 
     async with serving(counting) as url:
         await probe.look(url)
@@ -166,3 +168,49 @@ def test_evidence_of_an_answer_is_one_short_printable_line() -> None:
     assert said.startswith("200 a b\ufffd[31mc")
     assert len(said) == 200
     assert Answer(204, None, 1.0).said == "204 (empty)"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "healthy"),
+    [
+        (200, {"status": "ok"}, True),
+        (200, {"status": "UP"}, True),
+        (200, {"status": "Healthy"}, True),
+        (200, {"status": "pass"}, True),
+        (200, {"version": "v1.4.0"}, True),
+        (200, "fine", True),
+        (200, None, True),
+        (200, {"status": "degraded"}, False),
+        (200, {"status": None}, False),
+        (200, {"status": ""}, False),
+        (204, None, False),
+        (302, None, False),
+        (503, {"status": "ok"}, False),
+    ],
+)
+def test_only_a_200_that_does_not_say_otherwise_is_healthy(status: int, body: Any, healthy: bool) -> None:
+    assert Answer(status, body, 1.0).healthy is healthy
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "version"),
+    [
+        (200, {"version": "v1.4.0"}, "v1.4.0"),
+        (200, "1.4.0-rc.1", "1.4.0-rc.1"),
+        (200, {"version": 14}, None),
+        (200, {"build": "1.4.0"}, None),
+        (200, "<html>sign in</html>", None),
+        (200, ["1.4.0"], None),
+        (200, None, None),
+        (500, {"version": "1.4.0"}, None),
+    ],
+)
+def test_the_version_is_what_a_200_states(status: int, body: Any, version: str | None) -> None:
+    assert Answer(status, body, 1.0).version == version
+
+
+def test_the_version_is_compared_exactly() -> None:
+    assert Answer(200, "v1.4.0", 1.0).is_version("1.4.0")
+    assert Answer(200, "1.4.0", 1.0).is_version("1.4.0")
+    for other in ("1.4.00", "1.4.0-rc.1", "v1.4", "V1.4.0", "vv1.4.0"):
+        assert not Answer(200, other, 1.0).is_version("1.4.0")
