@@ -4,7 +4,8 @@ import hashlib
 import json
 
 from runbook.identifier import Commit, Digest, Version, tag_of
-from runbook.message import Finding, Order, ReleaseOrder
+from runbook.image import Image
+from runbook.message import Finding, Order, ReleaseOrder, RollbackOrder
 from runbook.project import Project
 
 
@@ -47,3 +48,18 @@ class Plan(Finding):
             separators=(",", ":"),
         )
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+class RollbackToPlan(Order):
+    """`order.to_version` None means the last version whose release ended well, before the one that runs."""
+
+    order: RollbackOrder
+
+
+class RollbackPlan(Finding):
+    """A rollback by hand: which image every production host returns to."""
+
+    project: Project
+    image: Image
+    file_fingerprint: str
+    search_attributes: bool = False

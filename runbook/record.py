@@ -4,8 +4,10 @@ from typing import Literal
 
 from runbook.identifier import Commit
 from runbook.image import Image
-from runbook.message import Finding, Message, Order
+from runbook.message import Finding, Message, Order, ReleaseRef
+from runbook.plan import Plan
 from runbook.project import ForgeTable, NotifyTable, ProjectTable
+from runbook.service import WayBack
 
 
 class NoticeToSend(Order):
@@ -69,6 +71,18 @@ class PostmortemToOpen(Order):
     reason: str
     timeline: list[str]
     evidence: list[str]
+
+
+class FailedRelease(Message):
+    """A release that hands production back: what it touched, and the way back of each host, recorded beforehand."""
+
+    failed: ReleaseRef
+    plan: Plan
+    ways_back: list[WayBack]
+    reason: str
+    asked_by: str = ""
+    timeline: list[str] = []
+    evidence: list[str] = []
 
 
 class OpenedPostmortem(Finding):

@@ -1,6 +1,6 @@
 """A step of the runbook as one value: declared once, read by everything that performs, shows or records it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -24,7 +24,10 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Generic[OrderT, FindingT]):
-    """One step: `limit` bounds an attempt, `budget` all attempts together (None: the retry policy alone decides)."""
+    """One step: `limit` bounds an attempt, `budget` all attempts together (None: the retry policy alone decides).
+
+    `number` is the step's on the page, `stage` what a release is called while it is at this step.
+    """
 
     name: str
     title: str
@@ -37,7 +40,8 @@ class Step(Generic[OrderT, FindingT]):
     heartbeat: timedelta = timedelta(seconds=5)
     trouble: Trouble | None = None
     on_board: bool = True
-    number: str = field(default="")
+    number: str = ""
+    stage: str = ""
 
     @property
     def changes(self) -> bool:

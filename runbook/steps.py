@@ -30,62 +30,67 @@ PEOPLE = _tries(8, longest=MINUTE)
 # A table: what it is; what goes in and comes out; how long and how often.
 # fmt: off
 PLAN = Step(
-    name="plan", title="Plan the release", number="P",
+    name="plan", title="Plan the release", number="P", stage="planning",
     order=plan.ReleaseToPlan, finding=plan.Plan, effect=Effect.LOOKS,
     retry=NETWORK,
 )
+PLAN_ROLLBACK = Step(
+    name="plan-rollback", title="Plan the rollback", number="P", stage="planning",
+    order=plan.RollbackToPlan, finding=plan.RollbackPlan, effect=Effect.LOOKS,
+    retry=NETWORK,
+)
 CI_GREEN = Step(
-    name="ci-green", title="All checks of the commit succeeded", number="P",
+    name="ci-green", title="All checks of the commit succeeded", number="P", stage="prerequisites",
     order=commit.CommitToCheck, finding=commit.GreenCommit, effect=Effect.LOOKS,
     retry=NETWORK,
 )
 CHANGELOG = Step(
-    name="changelog", title="The changelog has a section for the version", number="P",
+    name="changelog", title="The changelog has a section for the version", number="P", stage="prerequisites",
     order=commit.ChangelogToRead, finding=commit.ChangelogSection, effect=Effect.LOOKS,
     retry=NETWORK,
 )
 VERSION_BUMP = Step(
-    name="version-bump", title="Every version file says the version", number="P",
+    name="version-bump", title="Every version file says the version", number="P", stage="prerequisites",
     order=commit.VersionFilesToRead, finding=commit.BumpedVersion, effect=Effect.LOOKS,
     retry=NETWORK,
 )
 UAT = Step(
-    name="uat", title="User acceptance tests", number="P",
+    name="uat", title="User acceptance tests", number="P", stage="prerequisites",
     order=command.CommandToRun, finding=command.FinishedCommand, effect=Effect.LOOKS,
     limit=timedelta(hours=2), retry=_tries(2),
 )
 STAGING_HEALTHY = Step(
-    name="staging-healthy", title="Staging is healthy", number="P",
+    name="staging-healthy", title="Staging is healthy", number="P", stage="prerequisites",
     order=service.HostToProbe, finding=service.ProbedHost, effect=Effect.LOOKS,
     retry=NETWORK, trouble=trouble.UNHEALTHY,
 )
 CREDENTIALS = Step(
-    name="registry-credentials", title="Registry credentials are valid", number="P",
+    name="registry-credentials", title="Registry credentials are valid", number="P", stage="prerequisites",
     order=artifact.CredentialsToProve, finding=artifact.ProvenCredentials, effect=Effect.LOOKS,
     retry=NETWORK,
 )
 ON_CALL = Step(
-    name="on-call-notified", title="On-call knows of the window", number="P",
+    name="on-call-notified", title="On-call knows of the window", number="P", stage="prerequisites",
     order=record.NoticeToSend, finding=record.SentNotice, effect=Effect.ADDS,
     retry=PEOPLE,
 )
 VERIFY_COMMIT = Step(
-    name="verify-commit", title="Verify the release commit", number="1",
+    name="verify-commit", title="Verify the release commit", number="1", stage="commit",
     order=commit.CommitToVerify, finding=commit.VerifiedCommit, effect=Effect.LOOKS,
     retry=NETWORK,
 )
 TAG = Step(
-    name="tag", title="Create and push the release tag", number="2",
+    name="tag", title="Create and push the release tag", number="2", stage="tag",
     order=commit.TagToPush, finding=commit.PushedTag, effect=Effect.ADDS,
     retry=NETWORK, trouble=trouble.PUSH_REJECTED,
 )
 PIPELINE_RUN = Step(
-    name="pipeline-run", title="The build pipeline was triggered", number="3",
+    name="pipeline-run", title="The build pipeline was triggered", number="3", stage="pipeline",
     order=pipeline.RunToFind, finding=pipeline.PipelineRun, effect=Effect.LOOKS,
     limit=20 * SECOND, budget=MINUTE, retry=_looks_every(2 * SECOND), trouble=trouble.NO_RUN,
 )
 PIPELINE_END = Step(
-    name="pipeline", title="The build pipeline finished", number="3",
+    name="pipeline", title="The build pipeline finished", number="3", stage="pipeline",
     order=pipeline.RunToAwait, finding=pipeline.FinishedRun, effect=Effect.LOOKS,
     limit=20 * SECOND, budget=timedelta(hours=1), retry=_looks_every(2 * SECOND),
 )
@@ -95,57 +100,57 @@ PIPELINE_RERUN = Step(
     retry=NETWORK,
 )
 VERIFY_ARTIFACT = Step(
-    name="verify-artifact", title="Verify the staged artifact by digest", number="4",
+    name="verify-artifact", title="Verify the staged artifact by digest", number="4", stage="artifact",
     order=artifact.ArtifactToVerify, finding=artifact.VerifiedArtifact, effect=Effect.LOOKS,
     limit=10 * MINUTE, retry=NETWORK, trouble=trouble.DIGEST_MISMATCH,
 )
 SCAN = Step(
-    name="scan", title="Scan the image", number="4b",
+    name="scan", title="Scan the image", number="4b", stage="scan",
     order=artifact.ImageToScan, finding=command.FinishedCommand, effect=Effect.LOOKS,
     limit=timedelta(hours=1), retry=_tries(3),
 )
 STAGE = Step(
-    name="stage", title="Staging runs the candidate", number="5",
+    name="stage", title="Staging runs the candidate", number="5", stage="staging",
     order=service.SwapToMake, finding=service.SwappedContainer, effect=Effect.REPLACES,
     limit=10 * MINUTE, retry=NETWORK, trouble=trouble.CONTAINER_EXITED,
 )
 SMOKE_TEST = Step(
-    name="smoke-test", title="Staging smoke test", number="5",
+    name="smoke-test", title="Staging smoke test", number="5", stage="staging",
     order=command.SmokeTest, finding=command.FinishedCommand, effect=Effect.LOOKS,
     limit=timedelta(hours=2), retry=_tries(3), trouble=trouble.SMOKE_FAILED,
 )
 PULL = Step(
-    name="pull", title="Production has the image", number="6",
+    name="pull", title="Production has the image", number="6", stage="promotion",
     order=service.ImageToPull, finding=service.PulledImage, effect=Effect.ADDS,
     limit=10 * MINUTE, retry=NETWORK,
 )
 WAY_BACK = Step(
-    name="way-back", title="Record the way back", number="7",
+    name="way-back", title="Record the way back", number="7", stage="promotion",
     order=service.WayBackToRecord, finding=service.WayBack, effect=Effect.LOOKS,
     retry=NETWORK,
 )
 SWAP = Step(
-    name="swap", title="Stop the old and start the new", number="7",
+    name="swap", title="Stop the old and start the new", number="7", stage="promotion",
     order=service.SwapToMake, finding=service.SwappedContainer, effect=Effect.REPLACES,
     limit=10 * MINUTE, retry=NETWORK, trouble=trouble.CONTAINER_EXITED,
 )
 HEALTH = Step(
-    name="health", title="Production is healthy", number="8",
+    name="health", title="Production is healthy", number="8", stage="promotion",
     order=service.HealthToVerify, finding=service.HealthyHost, effect=Effect.LOOKS,
     limit=timedelta(hours=1), retry=NETWORK, trouble=trouble.UNHEALTHY,
 )
 RECORD = Step(
-    name="record", title="Record the release", number="9",
+    name="record", title="Record the release", number="9", stage="record",
     order=record.ReleaseToRecord, finding=record.RecordedRelease, effect=Effect.ADDS,
     retry=NETWORK,
 )
 VERIFY = Step(
-    name="verification", title="Full verification", number="V",
+    name="verification", title="Full verification", number="V", stage="verification",
     order=service.HealthToVerify, finding=service.RunningHost, effect=Effect.LOOKS,
     limit=5 * MINUTE, retry=NETWORK, trouble=trouble.UNHEALTHY,
 )
 SOAK = Step(
-    name="soak", title="Soak", number="S",
+    name="soak", title="Soak", number="S", stage="soak",
     order=service.SoakToWatch, finding=service.WatchedSoak, effect=Effect.LOOKS,
     limit=timedelta(days=15), retry=_tries(0), trouble=trouble.UNHEALTHY,
 )
@@ -155,17 +160,17 @@ LOGS = Step(
     retry=_tries(2),
 )
 PUT_BACK = Step(
-    name="put-back", title="Put back what ran before", number="R",
+    name="put-back", title="Put back what ran before", number="R", stage="rollback",
     order=service.HostToPutBack, finding=service.RestoredHost, effect=Effect.REPLACES,
     limit=10 * MINUTE, retry=_tries(0, longest=MINUTE),
 )
 PUT_BACK_HEALTH = Step(
-    name="put-back-health", title="What ran before is healthy again", number="R",
+    name="put-back-health", title="What ran before is healthy again", number="R", stage="rollback",
     order=service.HealthToVerify, finding=service.HealthyHost, effect=Effect.LOOKS,
     limit=timedelta(hours=1), retry=_tries(0, longest=MINUTE), trouble=trouble.UNHEALTHY,
 )
 POSTMORTEM = Step(
-    name="postmortem", title="Open the postmortem issue", number="R",
+    name="postmortem", title="Open the postmortem issue", number="R", stage="postmortem",
     order=record.PostmortemToOpen, finding=record.OpenedPostmortem, effect=Effect.ADDS,
     retry=_tries(0, longest=5 * MINUTE),
 )

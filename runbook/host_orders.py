@@ -1,0 +1,102 @@
+"""The orders about hosts and people, cut from the project's file: all that a rollback needs."""
+
+from dataclasses import dataclass
+
+from runbook import artifact, record, service
+from runbook.image import Image
+from runbook.message import ReleaseRef
+from runbook.project import EnvironmentTable, Project
+
+
+@dataclass(frozen=True)
+class HostOrders:
+    """The orders of one run to the hosts of one project."""
+
+    ref: ReleaseRef
+    project: Project
+
+    def credentials_to_prove(self) -> artifact.CredentialsToProve:
+        return artifact.CredentialsToProve(ref=self.ref, artifact=self.project.artifact)
+
+    def host_to_probe(self, host: str) -> service.HostToProbe:
+        return service.HostToProbe(ref=self.ref, environment=self.project.staging, host=host)
+
+    def image_to_stage(self, host: str, image: Image) -> service.SwapToMake:
+        return self._swap(self.project.staging, host, image, None)
+
+    def image_to_pull(self, host: str, image: Image) -> service.ImageToPull:
+        return service.ImageToPull(
+            ref=self.ref,
+            environment=self.project.production,
+            host=host,
+            image=image,
+            credentials=self.project.artifact.credentials,
+        )
+
+    def way_back_to_record(self, host: str) -> service.WayBackToRecord:
+        return service.WayBackToRecord(
+            ref=self.ref,
+            environment=self.project.production,
+            host=host,
+            artifact=self.project.artifact,
+        )
+
+    def swap_to_make(self, host: str, image: Image, way_back: service.WayBack | None) -> service.SwapToMake:
+        return self._swap(self.project.production, host, image, way_back)
+
+    def health_to_verify(self, host: str, image: Image, container_id: str | None) -> service.HealthToVerify:
+        return service.HealthToVerify(
+            ref=self.ref,
+            environment=self.project.production,
+            host=host,
+            image=image,
+            container_id=container_id,
+        )
+
+    def soak_to_watch(self, image: Image) -> service.SoakToWatch:
+        production = self.project.production
+        return service.SoakToWatch(
+            ref=self.ref, environment=production, soak=production.soak, image=image, hosts=production.hosts
+        )
+
+    def logs_to_fetch(self, host: str, container_id: str | None) -> service.LogsToFetch:
+        return service.LogsToFetch(
+            ref=self.ref, environment=self.project.production, host=host, container_id=container_id
+        )
+
+    def host_to_put_back(self, way_back: service.WayBack, failed_release: str) -> service.HostToPutBack:
+        return service.HostToPutBack(
+            ref=self.ref,
+            environment=self.project.production,
+            host=way_back.host,
+            way_back=way_back,
+            artifact=self.project.artifact,
+            failed_release=failed_release,
+        )
+
+    def postmortem_to_open(self, reason: str, timeline: list[str], evidence: list[str]) -> record.PostmortemToOpen:
+        return record.PostmortemToOpen(
+            ref=self.ref,
+            project=self.project.project,
+            forge=self.project.forge,
+            reason=reason,
+            timeline=timeline,
+            evidence=evidence,
+        )
+
+    def notice(self, to: str, key: str, title: str, body: str) -> record.NoticeToSend:
+        return record.NoticeToSend.model_validate(
+            {"ref": self.ref, "notify": self.project.notify, "to": to, "key": key, "title": title, "body": body}
+        )
+
+    def _swap(
+        self, environment: EnvironmentTable, host: str, image: Image, way_back: service.WayBack | None
+    ) -> service.SwapToMake:
+        return service.SwapToMake(
+            ref=self.ref,
+            environment=environment,
+            host=host,
+            image=image,
+            way_back=way_back,
+            credentials=self.project.artifact.credentials,
+        )
