@@ -7,10 +7,12 @@ from pathlib import Path
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes beside and renames: whoever reads meanwhile sees one whole version."""
+def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Writes beside and renames: whoever reads meanwhile sees one whole version, and nobody else a secret one."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
     draft.replace(path)
 
 

@@ -1,6 +1,7 @@
 """An SSH host: keys only, one UNIX socket, files below one folder, forwarding to loopback; no shell."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -82,15 +83,24 @@ class Host:
             connection.abort()
         return len(cut)
 
-    async def down(self, seconds: float | None = None, mode: Outage = "refuse") -> None:
-        """Cuts everything and refuses (or accepts and says nothing), for `seconds` or until `up`."""
+    async def down(
+        self,
+        seconds: float | None = None,
+        mode: Outage = "refuse",
+        *,
+        and_then: Callable[[], None] | None = None,
+    ) -> None:
+        """Cuts everything and refuses (or accepts and says nothing), for `seconds` or until `up`.
+
+        `and_then` is called when the seconds are over.
+        """
         self._stay_away()
         async with self._changing:
             await self._leave()
             if mode == "hang":
                 self._silence = await asyncio.start_server(_say_nothing, self.settings.address, self.port)
         if seconds is not None:
-            self._return = asyncio.get_running_loop().call_later(seconds, self._come_back)
+            self._return = asyncio.get_running_loop().call_later(seconds, self._come_back, and_then)
 
     async def up(self) -> None:
         self._stay_away()
@@ -107,7 +117,9 @@ class Host:
                 await self._leave()
                 await self.start()
 
-    def _come_back(self) -> None:
+    def _come_back(self, and_then: Callable[[], None] | None) -> None:
+        if and_then:
+            and_then()
         task = asyncio.get_running_loop().create_task(self.up())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
