@@ -62,6 +62,7 @@ def build_forge(root: Path, settings: ForgeSettings) -> Starlette:
     )
     app.state.faults = faults
     app.state.forge = forge
+    app.router.redirect_slashes = False
     return app
 
 
