@@ -1,0 +1,47 @@
+"""How the worker is stopped: asked once, it finishes what is under way; asked twice, it is gone; too slow, it is ended."""
+
+import asyncio
+import signal
+import threading
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from process.ending import end
+
+log = structlog.stdlib.get_logger()
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+MARGIN: Final = timedelta(seconds=10)
+
+
+class Stopping:
+    """Await `asked`. `grace` is how long work may take to finish; `MARGIN` later the process is ended with status 1."""
+
+    def __init__(self, grace: timedelta) -> None:
+        self.asked = asyncio.Event()
+        self._grace = grace
+
+    def listen(self) -> None:
+        """From now on SIGTERM and SIGINT ask; call it in the running loop."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._hear, number)
+
+    def _hear(self, number: signal.Signals) -> None:
+        log.info("stopping, a second signal ends at once", signal=number.name, grace=self._grace.total_seconds())
+        loop = asyncio.get_running_loop()
+        for each in SIGNALS:
+            loop.remove_signal_handler(each)
+            # The default action needs no Python to run, so that even a stuck process hears the second signal.
+            signal.signal(each, signal.SIG_DFL)
+        watchdog = threading.Timer((self._grace + MARGIN).total_seconds(), _overdue)
+        watchdog.daemon = True
+        watchdog.start()
+        self.asked.set()
+
+
+def _overdue() -> None:
+    log.error("work under way did not end in time, ending without it: Temporal gives it to another worker")
+    end(1)
