@@ -49,7 +49,7 @@ class Redaction:
         if isinstance(value, SecretStr | SecretBytes):
             return "[redacted]"
         if isinstance(value, dict):
-            held = cast("dict[Any, Any]", value)
+            held = cast("Mapping[Any, Any]", value)
             return {self._walk(key): self._walk(each) for key, each in held.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [self._walk(each) for each in cast("Iterable[Any]", value)]

@@ -1,7 +1,7 @@
 """Which secrets the projects' files refer to, so that the log knows what it must not say."""
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,8 +36,8 @@ def _references(value: Any) -> Iterator[str]:
     if isinstance(value, str) and value.startswith(_KINDS):
         yield value
     elif isinstance(value, dict):
-        for held in cast("dict[str, Any]", value).values():
+        for held in cast("Mapping[str, Any]", value).values():
             yield from _references(held)
     elif isinstance(value, list):
-        for held in cast("list[Any]", value):
+        for held in cast("Sequence[Any]", value):
             yield from _references(held)
