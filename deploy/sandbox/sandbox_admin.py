@@ -46,11 +46,16 @@ class Env(Body):
 
 
 class Version(Body):
-    """`kind` is what the pipeline makes of it; `fail_first` builds fail before one succeeds."""
+    """`kind` is what the pipeline makes of it; `fail_first` builds fail before one succeeds.
+
+    Without `changelog` its section is missing; without `green` the commit's checks fail.
+    """
 
     version: str
     kind: ImageKind = "good"
     fail_first: int = Field(default=0, ge=0)
+    changelog: bool = True
+    green: bool = True
 
 
 class Admin:

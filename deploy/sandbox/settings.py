@@ -16,7 +16,7 @@ Role = Literal["staging", "production"]
 
 PROJECT, REPOSITORY, SERVICE = "shop", "acme/shop", "shop"
 SSH_USER, ENGINE_SOCKET = "deploy", "/var/run/docker.sock"
-LONGEST_SOCKET_PATH = 100
+LONGEST_SOCKET_PATH, LONGEST_STATE_PATH = 100, 60
 
 
 class SandboxSettings(BaseModel):
@@ -69,6 +69,14 @@ class Layout:
         return self.root / "projects"
 
     @property
+    def kinds(self) -> Path:
+        return self.root / "kinds.json"
+
+    @property
+    def baseline(self) -> Path:
+        return self.root / "baseline.json"
+
+    @property
     def worker_env(self) -> Path:
         return self.root / "worker.env"
 
@@ -84,10 +92,18 @@ class Layout:
     def engine_socket(self, name: str) -> Path:
         """Beside the host's files, or in the temporary folder where that path is too long for a socket."""
         near = self.host(name) / "docker.sock"
-        if len(str(near)) <= LONGEST_SOCKET_PATH:
-            return near
-        short = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"sandbox-{short}" / f"{name}.sock"
+        return near if len(str(near)) <= LONGEST_SOCKET_PATH else self._short / f"{name}.sock"
+
+    @property
+    def worker_state(self) -> Path:
+        """Where the worker keeps its ledger and sockets."""
+        near = self.root / "worker"
+        return near if len(str(near)) <= LONGEST_STATE_PATH else self._short / "worker"
+
+    @property
+    def _short(self) -> Path:
+        name = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"sandbox-{name}"
 
 
 def env_path(role: Role) -> str:

@@ -31,6 +31,7 @@ class Bench:
         self.socket = folder / "docker.sock"
         self.docker: Any = None
         self.app: Any = None
+        self.registry_app: Any = None
 
     @contextlib.asynccontextmanager
     async def engine(self) -> AsyncIterator[None]:
@@ -43,8 +44,9 @@ class Bench:
                 self.docker.close()
 
     async def publish(self, version: str, kind: ImageKind = "good", **how: Any) -> Image:
+        account = {key: how.pop(key) for key in ("user", "password") if key in how}
         image = build_image(version, kind=kind, **how)
-        await push_image(self.registry, "acme/shop", image, [f"v{version}"])
+        await push_image(self.registry, "acme/shop", image, [f"v{version}"], **account)
         return image
 
     async def pulled(self, version: str, kind: ImageKind = "good", **how: Any) -> str:
@@ -63,9 +65,11 @@ class Bench:
 
 @contextlib.asynccontextmanager
 async def bench(folder: Path, settings: RegistrySettings | None = None) -> AsyncIterator[Bench]:
-    registry = await serve(build_registry(folder / "registry", settings or RegistrySettings()))
+    app = build_registry(folder / "registry", settings or RegistrySettings())
+    registry = await serve(app)
     try:
         made = Bench(folder, f"127.0.0.1:{registry.port}")
+        made.registry_app = app
         async with made.engine():
             yield made
     finally:
