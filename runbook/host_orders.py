@@ -15,6 +15,11 @@ class HostOrders:
     ref: ReleaseRef
     project: Project
 
+    def image(self, version: str, digest: str) -> Image:
+        """The project's image of this version and digest."""
+        artifact = self.project.artifact
+        return Image(registry=artifact.registry, name=artifact.image, version=version, digest=digest)
+
     def credentials_to_prove(self) -> artifact.CredentialsToProve:
         return artifact.CredentialsToProve(ref=self.ref, artifact=self.project.artifact)
 

@@ -128,3 +128,13 @@ class RollbackResult(Message):
     summary: str = ""
     hosts: list[str] = []
     postmortem: str = ""
+
+
+def timeline(status: Status) -> list[str]:
+    """What happened, a line each, for the postmortem."""
+    return [
+        f"{row.finished:%Y-%m-%d %H:%M:%S} UTC {row.title}{' on ' + row.host if row.host else ''}: "
+        f"{row.trouble or row.finding or row.state}"[:300]
+        for row in status.rows
+        if row.finished
+    ]

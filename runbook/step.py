@@ -11,7 +11,7 @@ from runbook.message import Finding, Order
 from runbook.trouble import Trouble
 
 OrderT = TypeVar("OrderT", bound=Order)
-FindingT = TypeVar("FindingT", bound=Finding)
+FindingT_co = TypeVar("FindingT_co", bound=Finding, covariant=True)
 
 
 class Effect(StrEnum):
@@ -23,7 +23,7 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step(Generic[OrderT, FindingT]):
+class Step(Generic[OrderT, FindingT_co]):
     """One step: `limit` bounds an attempt, `budget` all attempts together (None: the retry policy alone decides).
 
     `number` is the step's on the page, `stage` what a release is called while it is at this step.
@@ -32,7 +32,7 @@ class Step(Generic[OrderT, FindingT]):
     name: str
     title: str
     order: type[OrderT]
-    finding: type[FindingT]
+    finding: type[FindingT_co]
     effect: Effect
     retry: RetryPolicy
     limit: timedelta = timedelta(minutes=2)

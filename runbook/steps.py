@@ -164,6 +164,11 @@ PUT_BACK = Step(
     order=service.HostToPutBack, finding=service.RestoredHost, effect=Effect.REPLACES,
     limit=10 * MINUTE, retry=_tries(0, longest=MINUTE),
 )
+RETURN = Step(
+    name="return", title="Return to a good version", number="R", stage="rollback",
+    order=service.SwapToMake, finding=service.SwappedContainer, effect=Effect.REPLACES,
+    limit=10 * MINUTE, retry=_tries(0, longest=MINUTE), trouble=trouble.CONTAINER_EXITED,
+)
 PUT_BACK_HEALTH = Step(
     name="put-back-health", title="What ran before is healthy again", number="R", stage="rollback",
     order=service.HealthToVerify, finding=service.HealthyHost, effect=Effect.LOOKS,

@@ -1,0 +1,1 @@
+"""In which order: the release and the rollback, written to be read like the runbook."""

@@ -1,0 +1,92 @@
+"""A release, top to bottom as on the runbook page."""
+
+from typing import Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from runbook import names, steps
+    from runbook.commit import ChangelogSection
+    from runbook.image import Image
+    from runbook.message import Finding
+    from runbook.orders import Orders
+    from runbook.status import Outcome, ReleaseResult
+    from workflows.admission import admit_release
+    from workflows.build import build
+    from workflows.concurrency import side_by_side
+    from workflows.escalation import Escalation
+    from workflows.gate import Gate
+    from workflows.lane import Lane, reference
+    from workflows.promotion import Promotion
+
+
+@workflow.defn(name=names.RELEASE_WORKFLOW)
+class ReleaseWorkflow(Lane):
+    """One version of one project, from its commit to production."""
+
+    @workflow.init
+    def __init__(self, order: Any = None) -> None:
+        self.open("release", reference(order))
+        self.gate = Gate(self.journal)
+
+    @workflow.run
+    async def run(self, order: Any = None) -> ReleaseResult:
+        orders = await admit_release(self, order)
+        self.escalation = Escalation(self.journal, orders)
+        outcome, summary = await self.conclude(orders, self.release(orders))
+        return ReleaseResult(
+            outcome=outcome,
+            project=orders.ref.project,
+            version=orders.plan.version,
+            digest=self.journal.status.digest,
+            summary=summary,
+        )
+
+    async def release(self, orders: Orders) -> tuple[Outcome, str]:
+        do, staging = self.waiting.perform, orders.project.staging.hosts
+
+        changelog = await self.prerequisites(orders)
+
+        await do(steps.VERIFY_COMMIT, orders.commit_to_verify())
+        await do(steps.TAG, orders.tag_to_push())
+        await build(self.waiting, self.journal, orders)
+
+        image = (await do(steps.VERIFY_ARTIFACT, orders.artifact_to_verify())).image
+        await do(steps.SCAN, orders.image_to_scan(image))
+        await side_by_side(do(steps.STAGE, orders.image_to_stage(host, image)) for host in staging)
+        for host in staging:
+            await do(steps.SMOKE_TEST, orders.smoke_test(host))
+
+        approvers = await self.gate.authorize(orders, image, changelog)
+
+        return await self.promote(orders, image, approvers, changelog)
+
+    async def prerequisites(self, orders: Orders) -> str:
+        do, staging = self.waiting.perform, orders.project.staging.hosts
+        findings: list[Finding] = await side_by_side(
+            [
+                do(steps.CI_GREEN, orders.commit_to_check()),
+                do(steps.CHANGELOG, orders.changelog_to_read()),
+                do(steps.VERSION_BUMP, orders.version_files_to_read()),
+                do(steps.UAT, orders.uat()),
+                *(do(steps.STAGING_HEALTHY, orders.host_to_probe(host)) for host in staging),
+                do(steps.CREDENTIALS, orders.credentials_to_prove()),
+                do(steps.ON_CALL, orders.on_call_notice()),
+            ]
+        )
+        return "".join(finding.text for finding in findings if isinstance(finding, ChangelogSection))
+
+    async def promote(self, orders: Orders, image: Image, approvers: list[str], changelog: str) -> tuple[Outcome, str]:
+        do, production = self.waiting.perform, orders.project.production
+
+        await side_by_side(do(steps.PULL, orders.image_to_pull(host, image)) for host in production.hosts)
+        ways_back = await side_by_side(do(steps.WAY_BACK, orders.way_back_to_record(host)) for host in production.hosts)
+
+        async with Promotion(self, orders, image, ways_back) as promotion:
+            for batch in production.batches():
+                await promotion.swap(batch)
+            await do(steps.RECORD, orders.release_to_record(image, approvers, changelog))
+            await promotion.verify()
+            await promotion.soak()
+
+        return Outcome.RELEASED, f"{orders.plan.tag} runs on {', '.join(production.hosts)}"
