@@ -34,18 +34,24 @@ class Shop:
         self._forge = forge_url.rstrip("/")
         self._token = token
         self._repository = repository
+        self._url = f"{self._forge}/{repository}.git"
 
     async def create(self) -> None:
         """Clones the repository, and fills it from the template when it has no commit yet."""
-        if not (self.folder / ".git").exists():
+        if (self.folder / ".git").exists():
+            await self.point_at_forge()
+        else:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            url = f"{self._forge}/{self._repository}.git"
-            await self._git("clone", "--quiet", url, str(self.folder), folder=self.folder.parent)
+            await self._git("clone", "--quiet", self._url, str(self.folder), folder=self.folder.parent)
         if not (self.folder / "package.json").exists():
             shutil.copytree(TEMPLATE, self.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
             (self.folder / "CHANGELOG.md").write_text(CHANGELOG)
             self._set_name()
             await self._push("Begin the shop")
+
+    async def point_at_forge(self) -> None:
+        """For a checkout of a forge that has come back on another port."""
+        await self._git("remote", "set-url", "origin", self._url)
 
     async def commit_version(
         self, version: str, *, changes: Sequence[str] = (), changelog: bool = True, green: bool = True, note: str = ""
