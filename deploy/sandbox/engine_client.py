@@ -6,15 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+from deploy.sandbox.engine_http import local_client
 
 
 class EngineClient:
     """Errors are httpx's; a pull that breaks half-way raises RuntimeError."""
 
     def __init__(self, socket: Path) -> None:
-        transport = httpx.AsyncHTTPTransport(uds=str(socket))
-        self._http = httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60)
+        self._http = local_client(timeout=60, uds=socket)
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx
 
 from deploy.sandbox.engine_errors import EngineError
+from deploy.sandbox.engine_http import local_client
 from deploy.sandbox.engine_reference import ImageReference
 
 _MANIFESTS = (
@@ -32,7 +33,7 @@ class RegistryPull:
         self._credentials = _credentials(header)
         self._authorization: str | None = None
         _refuse_the_internet(reference)
-        self._http = httpx.AsyncClient(trust_env=False, timeout=60)
+        self._http = local_client(timeout=60)
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ import httpx
 from starlette.applications import Starlette
 
 from deploy.sandbox.engine_client import EngineClient
+from deploy.sandbox.engine_http import local_client
 from deploy.sandbox.engine_store import write_whole
 from deploy.sandbox.hosts import Host, Outage
 from deploy.sandbox.sandbox_facts import HostFacts
@@ -57,7 +58,7 @@ class SandboxHost:
 
     async def state(self) -> dict[str, Any]:
         """What is really there, read from outside: containers, images, and what the service answers."""
-        async with self.client() as engine, httpx.AsyncClient(trust_env=False, timeout=2) as http:
+        async with self.client() as engine, local_client(timeout=2) as http:
             containers, images, health, version = await asyncio.gather(
                 engine.containers(),
                 engine.images(),
