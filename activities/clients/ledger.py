@@ -1,0 +1,140 @@
+"""The ledger: an append-only table in SQLite or PostgreSQL, each row chained to the one before by its hash."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from activities.clients.ledger_database import Database
+from activities.clients.ledger_table import BEGINNING, Row, ledger, storable
+from activities.heartbeat import in_thread
+from activities.history import ACTIONS, History
+from runbook.message import Order, ReleaseRef
+from runbook.record import Entry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The first row at which the chain does not hold."""
+
+    seq: int
+    why: str
+
+
+class Ledger:
+    """`url`: `sqlite:////var/lib/runbook/ledger.db` for one machine's workers, `postgresql://…` for several.
+
+    The table is made at first use. Every method raises Unreachable when the database is locked or away.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    async def keep(self, order: Order, entries: Sequence[Entry]) -> str:
+        """Append the entries whose event is not there yet; gives the hash of the newest row."""
+        return await in_thread(self._kept, order.ref, list(entries))
+
+    async def has(self, event_id: str) -> bool:
+        return (
+            await self._read(lambda c: c.scalar(sa.select(ledger.c.seq).where(ledger.c.event == event_id))) is not None
+        )
+
+    async def head(self) -> str:
+        """The hash of the newest row."""
+        return await self._read(lambda c: _last(c)[1])
+
+    async def rows(self, project: str, release: str | None = None, actions: Sequence[str] = ()) -> list[Row]:
+        """The project's rows in their order; only of this run, only of these actions when given."""
+        wanted = sa.select(ledger).where(ledger.c.project == project).order_by(ledger.c.seq)
+        if release is not None:
+            wanted = wanted.where(ledger.c.release == release)
+        if actions:
+            wanted = wanted.where(ledger.c.action.in_(actions))
+        return await self._read(lambda c: [Row.read(found) for found in c.execute(wanted).mappings()])
+
+    async def history(self, project: str) -> History:
+        return History(await self.rows(project, actions=ACTIONS))
+
+    async def verify(self, head: str | None = None) -> Broken | None:
+        """The first changed, dropped or reordered row, or None.
+
+        Rows cut off at the end leave no trace in the chain itself: give a `head` noted earlier, as releases carry it.
+        """
+        return await self._read(lambda c: _first_broken(c, head))
+
+    def close(self) -> None:
+        self._database.close()
+
+    async def _read(self, look: Callable[[sa.Connection], T]) -> T:
+        def call() -> T:
+            with self._database.reading() as connection:
+                return look(connection)
+
+        return await in_thread(call)
+
+    def _kept(self, ref: ReleaseRef, entries: list[Entry]) -> str:
+        with self._database.writing() as connection:
+            return _append(connection, ref, entries)
+
+
+def _append(connection: sa.Connection, ref: ReleaseRef, entries: list[Entry]) -> str:
+    events = [storable(entry.event) for entry in entries]
+    known = set(connection.scalars(sa.select(ledger.c.event).where(ledger.c.event.in_(events))))
+    seq, head = _last(connection)
+    for entry in entries:
+        row = _new(ref, entry, seq + 1, head)
+        if row.event in known:
+            continue
+        known.add(row.event)
+        seq, head = row.seq, row.hash
+        connection.execute(ledger.insert().values(row.columns()))
+    return head
+
+
+def _new(ref: ReleaseRef, entry: Entry, seq: int, previous: str) -> Row:
+    row = Row(
+        seq=seq,
+        event=storable(entry.event),
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        project=ref.project,
+        version=storable(entry.version or ref.version),
+        workflow=storable(ref.workflow_id),
+        release=storable(ref.release),
+        actor=storable(entry.actor),
+        action=storable(entry.action),
+        place=storable(entry.place),
+        outcome=storable(entry.outcome),
+        detail=storable(entry.detail),
+        evidence=[storable(line) for line in entry.evidence],
+        digest=storable(entry.digest),
+        previous=previous,
+    )
+    return replace(row, hash=row.sealed())
+
+
+def _last(connection: sa.Connection) -> tuple[int, str]:
+    found = connection.execute(sa.select(ledger.c.seq, ledger.c.hash).order_by(ledger.c.seq.desc()).limit(1)).first()
+    return (found.seq, found.hash) if found else (0, BEGINNING)
+
+
+def _first_broken(connection: sa.Connection, head: str | None) -> Broken | None:
+    seq, previous, heads = 0, BEGINNING, {BEGINNING}
+    everything = sa.select(ledger).order_by(ledger.c.seq).execution_options(yield_per=500)
+    for found in connection.execute(everything).mappings():
+        row, seq = Row.read(found), seq + 1
+        if row.seq != seq:
+            return Broken(seq, f"row {seq} is missing: the next one is {row.seq}")
+        if row.previous != previous:
+            return Broken(seq, f"row {seq} does not follow the row before it")
+        if row.hash != row.sealed():
+            return Broken(seq, f"row {seq} was changed: its content is not what its hash says")
+        previous = row.hash
+        if row.hash == head:
+            heads.add(row.hash)
+    if head is not None and head not in heads:
+        return Broken(seq + 1, f"the rows up to {head[:12]}… are missing after row {seq}")
+    return None

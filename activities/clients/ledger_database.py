@@ -1,0 +1,94 @@
+"""The database under the ledger: SQLite or PostgreSQL, with one writer at a time in either."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from activities.clients.ledger_table import create
+from activities.errors import Unreachable
+
+_WAIT = 10
+"""Seconds to wait for another writer, and for a server to take a connection."""
+_LOCK = 7_742_665_301
+"""Any number that nothing else in the database locks."""
+_WRITES = "ledger_writes"
+
+
+class Database:
+    """Blocking: call it from a thread. The table is made at first use. Trouble of any kind is raised as Unreachable."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self._ready = False
+        self._preparing = threading.Lock()
+
+    @contextmanager
+    def reading(self) -> Generator[sa.Connection]:
+        with self._errors():
+            self._prepare()
+            with self._engine.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Generator[sa.Connection]:
+        """A transaction that no other writer, in whatever process, runs beside."""
+        with self._errors():
+            self._prepare()
+            with self._alone() as connection:
+                yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _prepare(self) -> None:
+        with self._preparing:
+            if not self._ready:
+                with self._alone() as connection:
+                    create(connection)
+                self._ready = True
+
+    @contextmanager
+    def _alone(self) -> Generator[sa.Connection]:
+        with self._engine.execution_options(**{_WRITES: True}).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}s'")
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            yield connection
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        try:
+            yield
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            cause = error.orig if isinstance(error, exc.DBAPIError) else error
+            why = " ".join(str(cause).split())[:300]
+            raise Unreachable(
+                f"the ledger at {self._engine.url} can't be used: {why}; is it up and writable?"
+            ) from None
+
+
+def _engine(url: str) -> sa.Engine:
+    address = sa.make_url(url)
+    if address.drivername in {"postgres", "postgresql"}:
+        address = address.set(drivername="postgresql+psycopg")
+    if address.get_backend_name() == "postgresql":
+        return sa.create_engine(
+            address, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args={"connect_timeout": _WAIT}
+        )
+    engine = sa.create_engine(address, connect_args={"timeout": _WAIT})
+    event.listen(engine, "connect", _sqlite_connected)
+    event.listen(engine, "begin", _sqlite_begins)
+    return engine
+
+
+def _sqlite_connected(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver begins no transaction by itself: _sqlite_begins does
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _sqlite_begins(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
