@@ -43,6 +43,15 @@ class Bench:
             finally:
                 self.docker.close()
 
+    async def clean(self) -> None:
+        """As new: no container, no image, no fault."""
+        self.app.state.faults.clear()
+        self.registry_app.state.faults.clear()
+        for container in self.app.state.containers.all():
+            await self.app.state.runner.remove(container, force=True)
+        for image in self.app.state.images.all():
+            self.app.state.images.remove(image.id, force=True, used_by=None)
+
     async def publish(self, version: str, kind: ImageKind = "good", **how: Any) -> Image:
         account = {key: how.pop(key) for key in ("user", "password") if key in how}
         image = build_image(version, kind=kind, **how)

@@ -1,20 +1,28 @@
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import docker.errors
 import httpx
 import pytest
+import pytest_asyncio
 
 from deploy.sandbox.faults import FaultRule
 from tests.deploy.sandbox.engine_bench import ADDRESS, Bench, a_free_port, answer, bench, run, until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def at(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as made:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+    async with bench(tmp_path_factory.mktemp("engine")) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def at(shared: Bench) -> AsyncIterator[Bench]:
+    yield shared
+    await shared.clean()
 
 
 def published(port: int) -> dict[str, Any]:

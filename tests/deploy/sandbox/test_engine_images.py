@@ -4,17 +4,26 @@ from pathlib import Path
 
 import docker.errors
 import pytest
+import pytest_asyncio
 
 from deploy.sandbox.faults import FaultRule
 from deploy.sandbox.images import build_image
 from deploy.sandbox.registry import RegistrySettings
 from tests.deploy.sandbox.engine_bench import PASSWORD, Bench, bench, run
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def at(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as made:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+    async with bench(tmp_path_factory.mktemp("engine")) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def at(shared: Bench) -> AsyncIterator[Bench]:
+    yield shared
+    await shared.clean()
 
 
 async def pull_lines(at: Bench, tag: str, **how: object) -> list[dict[str, object]]:

@@ -7,19 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from deploy.sandbox.engine_life import Backoff
 from deploy.sandbox.processes import end_leftover
 from tests.deploy.sandbox.engine_bench import Bench, a_free_port, answer, bench, run, until
 
+in_module = pytest.mark.asyncio(loop_scope="module")
 ALWAYS: dict[str, Any] = {"Name": "always", "MaximumRetryCount": 0}
 UNLESS_STOPPED: dict[str, Any] = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 
 
-@pytest.fixture
-async def at(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as made:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+    async with bench(tmp_path_factory.mktemp("engine")) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def at(shared: Bench) -> AsyncIterator[Bench]:
+    yield shared
+    await shared.clean()
 
 
 def test_pauses_double_to_a_minute_and_start_anew_after_ten_steady_seconds() -> None:
@@ -29,6 +37,7 @@ def test_pauses_double_to_a_minute_and_start_anew_after_ten_steady_seconds() -> 
     assert backoff.next(10.0) == 0.1
 
 
+@in_module
 async def test_a_crash_loop_grows_its_restart_count_and_is_stopped_for_good(at: Bench) -> None:
     reference = await at.pulled("1.0.0", "crash_loop", seconds=0.05)
     container = await at.create(reference, "shop", restart_policy=UNLESS_STOPPED)
@@ -44,6 +53,7 @@ async def test_a_crash_loop_grows_its_restart_count_and_is_stopped_for_good(at: 
     assert b"lost the connection" in await run(container.logs)
 
 
+@in_module
 async def test_a_process_that_dies_is_restarted_on_its_port(at: Bench) -> None:
     port = a_free_port()
     container = await at.create(
@@ -59,6 +69,7 @@ async def test_a_process_that_dies_is_restarted_on_its_port(at: Bench) -> None:
 
 
 @pytest.mark.parametrize(("code", "maximum", "restarts"), [(0, 0, 0), (3, 2, 2)])
+@in_module
 async def test_on_failure_restarts_failures_only_and_so_often(
     at: Bench, code: int, maximum: int, restarts: int
 ) -> None:
@@ -72,6 +83,7 @@ async def test_on_failure_restarts_failures_only_and_so_often(
     assert (seen["RestartCount"], seen["State"]["ExitCode"]) == (restarts, code)
 
 
+@in_module
 async def test_what_ignores_sigterm_is_killed_after_the_timeout(at: Bench) -> None:
     words = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"]
     container = await at.create(await at.pulled("1.0.0"), "shop", entrypoint=words)
@@ -81,6 +93,7 @@ async def test_what_ignores_sigterm_is_killed_after_the_timeout(at: Bench) -> No
     assert (await at.inspected(container))["State"]["ExitCode"] == 137
 
 
+@in_module
 async def test_a_restarted_engine_brings_back_what_its_policy_keeps_up(tmp_path: Path) -> None:
     async with bench(tmp_path) as at:
         reference = await at.pulled("1.0.0")
@@ -105,6 +118,7 @@ async def test_a_restarted_engine_brings_back_what_its_policy_keeps_up(tmp_path:
         assert {c.name: c.id for c in found} == {**ids, "never": never.id}
 
 
+@in_module
 async def test_an_update_of_the_policy_is_what_counts(at: Bench) -> None:
     container = await at.create(await at.pulled("1.0.0"), "shop", restart_policy=ALWAYS)
     await run(container.update, restart_policy={"Name": "no"})
