@@ -38,9 +38,7 @@ class Shop:
 
     async def create(self) -> None:
         """Clones the repository, and fills it from the template when it has no commit yet."""
-        if (self.folder / ".git").exists():
-            await self.point_at_forge()
-        else:
+        if not (self.folder / ".git").exists():
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             await self._git("clone", "--quiet", self._url, str(self.folder), folder=self.folder.parent)
         if not (self.folder / "package.json").exists():
@@ -49,17 +47,14 @@ class Shop:
             self._set_name()
             await self._push("Begin the shop")
 
-    async def point_at_forge(self) -> None:
-        """For a checkout of a forge that has come back on another port."""
-        await self._git("remote", "set-url", "origin", self._url)
-
     async def commit_version(
         self, version: str, *, changes: Sequence[str] = (), changelog: bool = True, green: bool = True, note: str = ""
     ) -> str:
         """Commits and pushes `version` to main and answers the commit's sha.
 
         `changes` are the changelog's lines; without `changelog` the section is left out, without `green` the
-        commit's checks fail. A version that is committed already is not committed again. `note` is put under the commit's subject, for instance "[skip ci]".
+        commit's checks fail. `note` is put under the commit's subject, for instance "[skip ci]". A version that is
+        committed already is not committed again.
         """
         self._set_version(version)
         if changelog:
@@ -80,13 +75,13 @@ class Shop:
     async def push_tag(self, version: str, sha: str = "HEAD") -> None:
         """Tags and pushes by hand, as somebody at a desk would."""
         await self._git("tag", "--annotate", "--message", f"v{version}", f"v{version}", sha)
-        await self._git("push", "--quiet", "origin", f"refs/tags/v{version}")
+        await self._git("push", "--quiet", self._url, f"refs/tags/v{version}")
 
     async def _push(self, message: str) -> str:
         await self._git("add", "--all")
         if await self._git("status", "--porcelain"):
             await self._git("commit", "--quiet", "--message", message)
-        await self._git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+        await self._git("push", "--quiet", self._url, "HEAD:refs/heads/main")
         return (await self._git("rev-parse", "HEAD")).decode().strip()
 
     async def _git(self, *words: str, folder: Path | None = None) -> bytes:

@@ -72,7 +72,6 @@ async def bench(
         app = build_forge(root / "forge", settings)
         async with serving(app) as served:
             shop = Shop(root / "checkout", served.url, TOKEN)
-            await shop.point_at_forge()
             headers = {"Authorization": f"token {TOKEN}"}
             async with httpx.AsyncClient(base_url=served.url + API, headers=headers, trust_env=False) as client:
                 yield Bench(
