@@ -100,7 +100,8 @@ async def connect(
         pause = min(_LONGEST_PAUSE, 0.2 * 2**attempt)
         if until is not None and loop.time() + pause > until:
             raise Unconnected(f"Temporal does not answer at {target}: {why}; start it or set TEMPORAL_ADDRESS")
-        log.warning("temporal does not answer, trying again", target=str(target), why=why, pause=pause)
+        if until is None:
+            log.warning("temporal does not answer, trying again", target=str(target), why=why, pause=pause)
         await asyncio.sleep(pause)
     raise AssertionError("unreachable: the loop above has no end")
 

@@ -1,0 +1,120 @@
+"""Starts a release or a rollback in its project's lane, and waits until it is admitted or refused."""
+
+import asyncio
+from datetime import timedelta
+
+from pydantic import ValidationError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from console.ending import ending
+from console.exit_status import ExitStatus
+from console.follow import conclude, follow
+from console.lane import Lane
+from console.refusal import Refusal, refuse
+from console.session import Session, Work, is_passing, person
+from runbook import names
+from runbook.message import ReleaseOrder, RollbackOrder
+from runbook.status import Status
+
+_ADMISSION = timedelta(seconds=30)
+_LOOK_EVERY = timedelta(seconds=0.2)
+_FIRST_DOUBT = timedelta(seconds=2)
+_START = timedelta(seconds=10)
+
+
+def release(project: str, version: str, *, commit: str | None, reason: str, by: str | None, wait: bool) -> Work:
+    """Checked here, before any connection. Raises Refusal."""
+    try:
+        order = ReleaseOrder(project=project, version=version, commit=commit, requested_by=person(by), reason=reason)
+    except ValidationError as error:
+        refuse(error)
+    return _begin(names.RELEASE_WORKFLOW, order, f"release {project} {version}", wait=wait)
+
+
+def rollback(project: str, *, to: str | None, reason: str, by: str | None, wait: bool) -> Work:
+    """Checked here, before any connection. Raises Refusal."""
+    if not reason.strip():
+        raise Refusal("a rollback needs its reason: say why with --reason, it goes into the postmortem")
+    try:
+        order = RollbackOrder(project=project, to_version=to, requested_by=person(by), reason=reason)
+    except ValidationError as error:
+        refuse(error)
+    return _begin(names.ROLLBACK_WORKFLOW, order, f"rollback {project} to {to or 'the last good version'}", wait=wait)
+
+
+def _begin(workflow: str, order: ReleaseOrder | RollbackOrder, title: str, *, wait: bool) -> Work:
+    async def work(session: Session) -> ExitStatus:
+        lane = Lane(session, order.project)
+        run_id = await _started(lane, workflow, order, title)
+        session.output.say(f"{title}: started as {lane.workflow_id}, run {run_id}")
+        status = await _admitted(lane, run_id)
+        if isinstance(status, ExitStatus):
+            return status
+        if wait:
+            return await follow(lane, run_id)
+        session.output.say(f"admitted: {len(status.rows)} steps ahead; follow it with `watch {order.project}`")
+        session.output.data(status.model_dump(mode="json"))
+        return ExitStatus.GOOD
+
+    return work
+
+
+async def _started(lane: Lane, workflow: str, order: ReleaseOrder | RollbackOrder, title: str) -> str:
+    """The run's id. Raises Refusal when somebody else holds the lane."""
+    by = f"{title}, asked for by {order.requested_by}"
+    try:
+        handle = await lane.session.client.start_workflow(
+            workflow,
+            order,
+            id=lane.workflow_id,
+            task_queue=lane.session.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary=by[:200],
+            static_details=f"{by}\n\n{order.reason}" if order.reason else by,
+            rpc_timeout=_START,
+        )
+    except WorkflowAlreadyStartedError:
+        raise Refusal(
+            f"{await lane.holder()}; nothing was started: `watch {order.project}`, or `abort` or `roll-back` it"
+        ) from None
+    run_id = handle.result_run_id or handle.first_execution_run_id
+    assert run_id is not None, "a started workflow has a run"  # noqa: S101 - Temporal's answer always carries it
+    return run_id
+
+
+async def _admitted(lane: Lane, run_id: str) -> Status | ExitStatus:
+    """The status once there is a plan; how to end where there is none: refused, or nobody planned it in time."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    warned = False
+    while loop.time() - began < _ADMISSION.total_seconds():
+        try:
+            ended = await ending(lane, await lane.found(run_id))
+            if ended is not None:
+                if ended.status is ExitStatus.REFUSED:
+                    raise Refusal(ended.summary)
+                return conclude(lane, run_id, ended)
+            status = await lane.status(run_id, within=_FIRST_DOUBT)
+            if status is not None and status.tag:
+                return status
+            if status is None and not warned and not await lane.has_worker():
+                warned = True
+                lane.session.output.remark(lane.no_worker())
+        except RPCError as error:
+            if not is_passing(error):
+                raise
+        await asyncio.sleep(_LOOK_EVERY.total_seconds())
+    return _unplanned(lane, run_id)
+
+
+def _unplanned(lane: Lane, run_id: str) -> ExitStatus:
+    patience = f"{_ADMISSION.total_seconds():g} s"
+    lane.session.output.remark(
+        f"it was started, but not planned within {patience}: follow it with `watch {lane.project}`"
+    )
+    lane.session.output.data(
+        {"workflow_id": lane.workflow_id, "run_id": run_id, "exit_status": int(ExitStatus.GOING_ON)}
+    )
+    return ExitStatus.GOING_ON

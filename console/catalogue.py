@@ -1,0 +1,117 @@
+"""The lists: which releases there are, which wait for people, and to which versions one can go back."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from rich.table import Table
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError, RPCStatusCode
+
+from console.ending import ending
+from console.exit_status import ExitStatus
+from console.lane import Lane
+from console.moments import clock
+from console.output import plain
+from console.refusal import checked
+from console.session import Session, Work
+from runbook import names
+from runbook.identifier import ProjectName
+from runbook.status import Outcome
+
+_TYPES = " OR ".join(f"WorkflowType = '{name}'" for name in sorted(names.OUR_WORKFLOWS))
+_WAITING = f"{names.SEARCH_NEEDS_PERSON} = true AND ExecutionStatus = 'Running'"
+_TEXTS = {
+    "project": SearchAttributeKey.for_keyword(names.SEARCH_PROJECT),
+    "version": SearchAttributeKey.for_keyword(names.SEARCH_VERSION),
+    "stage": SearchAttributeKey.for_keyword(names.SEARCH_STAGE),
+    "outcome": SearchAttributeKey.for_keyword(names.SEARCH_OUTCOME),
+}
+_NEEDS = SearchAttributeKey.for_bool(names.SEARCH_NEEDS_PERSON)
+_PREFIX = names.lane("")
+
+
+def runs(limit: int) -> Work:
+    """What waits for people first, then the newest."""
+
+    async def work(session: Session) -> ExitStatus:
+        waiting = await _waiting(session, limit)
+        ids = {entry["run_id"] for entry in waiting}
+        recent = [_entry(run) async for run in _listed(session, _TYPES, limit)]
+        entries = waiting + [entry for entry in recent if entry["run_id"] not in ids]
+        _show(session, entries, ("project", "version", "kind", "state", "stage", "needs_person", "started", "ended"))
+        session.output.data(entries)
+        return ExitStatus.GOOD
+
+    return work
+
+
+def good_versions(project: str, limit: int) -> Work:
+    """The versions that were released well, newest first, as far back as Temporal remembers."""
+    checked(ProjectName, project)
+
+    async def work(session: Session) -> ExitStatus:
+        lane = Lane(session, project)
+        query = f"WorkflowId = '{lane.workflow_id}' AND WorkflowType = '{names.RELEASE_WORKFLOW}'"
+        entries: list[dict[str, Any]] = []
+        async for run in _listed(session, f"{query} AND ExecutionStatus = 'Completed'", limit):
+            ended = await ending(lane, await lane.found(run.run_id))
+            if ended is not None and ended.outcome == Outcome.RELEASED:
+                entries.append({"version": ended.version, "digest": ended.digest, "released": clock(run.close_time)})
+        _show(session, entries, ("version", "digest", "released"))
+        session.output.data(entries)
+        return ExitStatus.GOOD
+
+    return work
+
+
+async def _waiting(session: Session, limit: int) -> list[dict[str, Any]]:
+    """Empty where the search attributes are not registered."""
+    try:
+        return [_entry(run) async for run in _listed(session, _WAITING, limit)]
+    except RPCError as error:
+        if error.status is RPCStatusCode.INVALID_ARGUMENT:
+            return []
+        raise
+
+
+async def _listed(session: Session, query: str, limit: int) -> AsyncIterator[WorkflowExecution]:
+    async for run in session.client.list_workflows(query, limit=limit):
+        if run.workflow_type in names.OUR_WORKFLOWS:
+            yield run
+
+
+def _entry(run: WorkflowExecution) -> dict[str, Any]:
+    """The search attributes where there are some, else what the workflow ID tells."""
+    attributes = run.typed_search_attributes
+    told = {name: plain(attributes.get(key)) or "" for name, key in _TEXTS.items()}
+    running = run.status is WorkflowExecutionStatus.RUNNING
+    return {
+        **told,
+        "project": told["project"] or run.id.removeprefix(_PREFIX),
+        "kind": "rollback" if run.workflow_type == names.ROLLBACK_WORKFLOW else "release",
+        "state": "running" if running else told["outcome"] or (run.status.name.lower() if run.status else ""),
+        "needs_person": running and bool(attributes.get(_NEEDS)),
+        "started": clock(run.start_time),
+        "ended": clock(run.close_time),
+        "workflow_id": run.id,
+        "run_id": run.run_id,
+    }
+
+
+def _show(session: Session, entries: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    table = Table(box=None, padding=(0, 1))
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for entry in entries:
+        table.add_row(
+            *(_cell(entry[column]) for column in columns), style="yellow" if entry.get("needs_person") else ""
+        )
+    if entries:
+        session.output.show(table)
+    else:
+        session.output.say("none")
+
+
+def _cell(value: Any) -> str:
+    return ("yes" if value else "") if isinstance(value, bool) else str(value)

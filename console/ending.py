@@ -1,0 +1,69 @@
+"""How a run ended, from what Temporal keeps of it: no worker is needed to know."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import FailureError, TerminatedError
+
+from console.exit_status import ExitStatus, of_outcome
+from console.lane import Lane
+from console.output import plain
+from runbook import names
+
+REFUSED = "refused"
+_ORDER_REFUSED = "OrderRefused"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """`outcome` is the run's own word, or how Temporal closed it; `summary` one line."""
+
+    outcome: str
+    summary: str
+    status: ExitStatus
+    version: str = ""
+    digest: str = ""
+
+    def line(self, project: str) -> str:
+        """For people."""
+        what = f"{project} {self.version}".strip()
+        return f"{what}: {self.outcome.replace('_', ' ')}" + (f": {self.summary}" if self.summary else "")
+
+
+async def ending(lane: Lane, found: WorkflowExecutionDescription) -> Ending | None:
+    """None while the run goes on."""
+    if found.status is WorkflowExecutionStatus.RUNNING:
+        return None
+    try:
+        result: Any = plain(await lane.handle(found.run_id).result(follow_runs=False))
+    except WorkflowFailureError as failure:
+        return _failed(found, failure)
+    told = cast("dict[str, str]", result if isinstance(result, dict) else {})
+    outcome = told.get("outcome", "completed")
+    return Ending(
+        outcome=outcome,
+        summary=told.get("summary", ""),
+        status=of_outcome(outcome, rollback=found.workflow_type == names.ROLLBACK_WORKFLOW),
+        version=told.get("version", ""),
+        digest=told.get("digest", ""),
+    )
+
+
+def _failed(found: WorkflowExecutionDescription, failure: WorkflowFailureError) -> Ending:
+    cause = failure.cause
+    if found.status is WorkflowExecutionStatus.CANCELED:
+        return Ending("cancelled", "cancelled through Temporal", ExitStatus.ABORTED)
+    if isinstance(cause, TerminatedError):
+        why = plain(str(cause)) or "without a reason"
+        return Ending("terminated", f"{why}; the next run looks at what it left", ExitStatus.FAILED)
+    if getattr(cause, "type", None) == _ORDER_REFUSED:
+        return Ending(REFUSED, plain(str(cause)), ExitStatus.REFUSED)
+    return Ending("failed", plain(_deepest(cause)), ExitStatus.FAILED)
+
+
+def _deepest(error: BaseException | None) -> str:
+    """The message of the innermost failure, which says what was wrong."""
+    while isinstance(error, FailureError) and error.cause is not None:
+        error = error.cause
+    return " ".join(str(error).split())

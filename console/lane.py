@@ -1,0 +1,110 @@
+"""A project's lane as the starter sees it: who is in it, how that one stands, and what happens when nobody answers."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import (
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from console.moments import ago, clock
+from console.output import plain
+from console.refusal import Refusal
+from console.session import Session, is_passing
+from runbook import names
+from runbook.status import State, Status
+
+ANSWER = timedelta(seconds=5)
+_POLL_LASTS = 70
+
+
+class Lane:
+    """One project's lane. Look at it with `found` first: everything else is about the run that was found."""
+
+    def __init__(self, session: Session, project: str) -> None:
+        self.session = session
+        self.project = project
+        self.workflow_id = names.lane(project)
+
+    def handle(self, run_id: str | None = None) -> WorkflowHandle[Any, Any]:
+        return self.session.client.get_workflow_handle(self.workflow_id, run_id=run_id)
+
+    async def found(self, run_id: str | None = None) -> WorkflowExecutionDescription:
+        """The newest run, or this one. Raises Refusal when there is none, RPCError."""
+        try:
+            return await self.handle(run_id).describe(rpc_timeout=ANSWER)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
+                raise Refusal(
+                    f"Temporal knows no release or rollback of {self.project}: start one with `start {self.project} VERSION`"
+                ) from None
+            raise
+
+    async def running(self) -> WorkflowExecutionDescription:
+        """The run that goes on. Raises Refusal when the last one has ended."""
+        found = await self.found()
+        if found.status is not WorkflowExecutionStatus.RUNNING:
+            raise Refusal(f"{self.project}: nothing is going on, the last run ended {ago(found.close_time)}")
+        return found
+
+    async def status(self, run_id: str, within: timedelta = ANSWER) -> Status | None:
+        """The run's own account; None when no worker gives it in time."""
+        try:
+            answer: Any = await self.handle(run_id).query(names.STATUS, rpc_timeout=within)
+        except WorkflowQueryFailedError:
+            return None
+        except RPCError as error:
+            if is_passing(error) or error.status is RPCStatusCode.FAILED_PRECONDITION:
+                return None
+            raise
+        return Status.model_validate(plain(answer))
+
+    async def has_worker(self) -> bool:
+        """Whether a worker polled the task queue within the length of a poll."""
+        described = await self.session.client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=self.session.client.namespace,
+                task_queue=TaskQueue(name=self.session.task_queue),
+                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            ),
+            timeout=ANSWER,
+        )
+        newest = max((poller.last_access_time.ToSeconds() for poller in described.pollers), default=0)
+        return time.time() - newest < _POLL_LASTS
+
+    async def holder(self) -> str:
+        """Who is in the lane, since when, at which step: one line."""
+        found = await self.found()
+        status = await self.status(found.run_id)
+        since = f"since {clock(found.start_time)} ({ago(found.start_time)})"
+        if status is None:
+            summary = plain(await found.static_summary()) or found.workflow_type
+            return f"{self.workflow_id} is held {since} by {summary}, but no worker answers for it"
+        what = f"{status.kind} {status.version}, asked for by {status.requested_by}"
+        return f"{self.workflow_id} is held {since} by {what}, {doing(status)}"
+
+    def no_worker(self) -> str:
+        return (
+            f"no worker polls the task queue {self.session.task_queue} at {self.session.target}: start worker.py, "
+            "it goes on from where it is"
+        )
+
+
+def doing(status: Status) -> str:
+    """What a run is at, in some words."""
+    if status.outcome is not None:
+        return f"ended: {status.outcome}"
+    if status.needs:
+        return f"waiting for a person at {', '.join(need.step for need in status.needs)}"
+    if status.gate is not None and status.gate.open:
+        return f"waiting at the gate since {clock(status.gate.opened)}"
+    active = [row.title + (f" on {row.host}" if row.host else "") for row in status.rows if row.state is State.RUNNING]
+    return f"at {'; '.join(active[:3])}" if active else f"at {status.stage}"

@@ -1,0 +1,56 @@
+"""What goes where: the answer to standard output, as text or as JSON; remarks and refusals to standard error."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic_core import to_jsonable_python
+from rich.console import Console, RenderableType
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+@dataclass(frozen=True)
+class Output:
+    """`json` True: standard output carries only JSON, one document a line."""
+
+    json: bool = False
+    out: Console = field(default_factory=_console)
+    err: Console = field(default_factory=lambda: _console(stderr=True))
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+        if not self.json:
+            self.out.print(text, soft_wrap=True)
+
+    def show(self, renderable: RenderableType) -> None:
+        """A table or board for people."""
+        if not self.json:
+            self.out.print(renderable)
+
+    def data(self, value: Any) -> None:
+        """The same for programs."""
+        if self.json:
+            self.out.file.write(json.dumps(to_jsonable_python(value), ensure_ascii=False) + "\n")
+            self.out.file.flush()
+
+    def remark(self, text: str) -> None:
+        """What is worth knowing but no answer."""
+        self.err.print(text, soft_wrap=True)
+
+
+def plain(value: Any) -> Any:
+    """The value with every text free of terminal control characters: others wrote some of it."""
+    if isinstance(value, str):
+        return _CONTROLS.sub("?", value)
+    if isinstance(value, dict):
+        return {key: plain(held) for key, held in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [plain(held) for held in cast("Sequence[Any]", value)]
+    return value
