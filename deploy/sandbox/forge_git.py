@@ -3,7 +3,7 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,12 +142,17 @@ class Repository:
     async def delete_ref(self, name: str) -> None:
         await git(self.path, "update-ref", "-d", name)
 
-    async def write(self, branch: str, path: str, content: bytes, message: str) -> str:
-        """Commits one file at the top of `branch`, which is made when missing; no commit when nothing changes."""
+    async def edit(self, branch: str, path: str, change: Callable[[bytes], bytes], message: str) -> str:
+        """Commits `change` of one file at the top of `branch`, and answers the commit that has it.
+
+        Branch and file are made when missing. Nothing is committed when nothing changes.
+        """
         ref = f"refs/heads/{branch}"
         async with self._writing:
             parent = await self.commit_of(ref)
-            if parent and await self.read(parent, path) == content:
+            held = await self.read(parent, path) if parent else None
+            content = change(held or b"")
+            if parent and held == content:
                 return parent
             blob = (await git(self.path, "hash-object", "-w", "--stdin", stdin=content)).decode().strip()
             kept = [row for row in await self.tree(parent, "") if row[2] != path] if parent else []

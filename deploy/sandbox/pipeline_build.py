@@ -35,10 +35,11 @@ async def build_and_push(
 
 async def record(repository: Repository, tag: str, digest: str) -> str:
     """Writes the line of `tag`, in place of another one it may have; the commit that holds it."""
-    held = await repository.read(f"refs/heads/{BRANCH}", MANIFEST) or b""
-    lines = [line for line in held.decode().splitlines() if line.split()[:1] != [tag]]
-    found = [line for line in held.decode().splitlines() if line == f"{tag} digest: {digest}"]
-    if found:
-        return await repository.commit_of(f"refs/heads/{BRANCH}") or ""
-    text = "".join(f"{line}\n" for line in [*lines, f"{tag} digest: {digest}"])
-    return await repository.write(BRANCH, MANIFEST, text.encode(), f"Record {tag}\n\n[skip ci]\n")
+
+    def change(held: bytes) -> bytes:
+        wanted, lines = f"{tag} digest: {digest}", held.decode().splitlines()
+        if wanted not in lines:
+            lines = [line for line in lines if line.split()[:1] != [tag]] + [wanted]
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    return await repository.edit(BRANCH, MANIFEST, change, f"Record {tag}\n\n[skip ci]\n")
