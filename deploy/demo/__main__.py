@@ -1,0 +1,75 @@
+"""`python -m deploy.demo` plays the demo; `--keep` keeps the house up for playing, with Temporal's UI."""
+
+import argparse
+import asyncio
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+from deploy.demo.acts import Stage, first_act, second_act
+from deploy.demo.house import CHECKOUT, House
+from deploy.demo.screen import Screen
+from process.ending import end
+
+ACTS = {1: first_act, 2: second_act}
+
+
+def main() -> int:
+    asked = _arguments().parse_args()
+    root = asked.root.absolute()
+    if root.exists():
+        shutil.rmtree(root)
+    screen = Screen()
+    try:
+        with House(root, pipeline_seconds=asked.pipeline_seconds) as house:
+            screen.say(f"Temporal's UI: {house.ui}   everything below: {root}")
+            if asked.keep:
+                return asyncio.run(_keep(house, screen))
+            return asyncio.run(_play(house, screen, [asked.act] if asked.act else sorted(ACTS)))
+    except RuntimeError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+
+
+async def _play(house: House, screen: Screen, acts: list[int]) -> int:
+    stage = Stage(house, screen, await house.connect())
+    for number in acts:
+        await ACTS[number](stage)
+    if screen.failures:
+        screen.say(f"[bold red]{len(screen.failures)} facts are not as claimed[/]")
+        return 1
+    screen.say("[bold green]Every fact is as claimed.[/]")
+    return 0
+
+
+async def _keep(house: House, screen: Screen) -> int:
+    """Up until Ctrl-C, with a version to release."""
+    await asyncio.to_thread(house.start_worker)
+    await house.publish("1.0.0")
+    told = f"export TEMPORAL_ADDRESS={house.address} PATH={Path(sys.executable).parent}:$PATH"
+    play = "starter.py start shop 1.0.0 --as carol\nstarter.py watch shop\nstarter.py approve shop --as alice"
+    screen.box(
+        "the sandbox is up; Ctrl-C ends it",
+        f"{told}\n{play}\n\nTemporal's UI: {house.ui}\nForge: {house.facts.forge.url}",
+    )
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+    return 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="deploy.demo", description=__doc__)
+    parser.add_argument("--act", type=int, choices=sorted(ACTS), help="only this act; all when left out")
+    parser.add_argument("--keep", action="store_true", help="play nothing, keep the house up")
+    parser.add_argument(
+        "--root", type=Path, default=CHECKOUT / ".run" / "demo", help="made anew; what was there is gone"
+    )
+    parser.add_argument("--pipeline-seconds", type=float, default=4.0, help="how long the pipeline builds")
+    return parser
+
+
+if __name__ == "__main__":
+    end(main())

@@ -1,0 +1,178 @@
+"""The house: Temporal with its UI, the sandbox and the workers, each a process, all below one folder."""
+
+import asyncio
+import os
+import shlex
+import shutil
+import socket
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from deploy.demo.program import Program
+from deploy.sandbox.sandbox_facts import HostFacts, SandboxFacts
+from runbook import names
+from runbook.status import Status
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+_READY_WITHIN = 45.0
+_UI_PORT = 8233
+_PORT = 7233
+
+
+class House:
+    """`with House(root) as house:` everything is up; the folder holds every log and the ledger."""
+
+    def __init__(self, root: Path, *, pipeline_seconds: float = 4.0) -> None:
+        self.root = root
+        self.logs = root / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.port, self.ui_port = free_port(_PORT), free_port(_UI_PORT)
+        self._temporal = self._program("temporal", self._temporal_words())
+        sandbox = [sys.executable, "-m", "deploy.sandbox", "up", "--root", str(root / "sandbox"), "--baseline", "0.9.0"]
+        self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(pipeline_seconds)])
+        self.worker: Program | None = None
+        self._workers = 0
+        self.facts: SandboxFacts
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def ui(self) -> str:
+        return f"http://127.0.0.1:{self.ui_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What starter.py, the `temporal` command and a worker need to find Temporal."""
+        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+        return {"TEMPORAL_ADDRESS": self.address, "PATH": path, "PYTHONPATH": str(CHECKOUT)}
+
+    def __enter__(self) -> Self:
+        try:
+            self._temporal.start()
+            self._sandbox.start()
+            self._wait_for_temporal()
+            self._sandbox.wait_for("sandbox up", _READY_WITHIN)
+            self.facts = SandboxFacts.read(self.root / "sandbox")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for program in (self.worker, self._sandbox, self._temporal):
+            if program is not None:
+                program.stop()
+
+    def start_worker(self) -> Program:
+        """Another worker, ready to work."""
+        self._workers += 1
+        words = [sys.executable, str(CHECKOUT / "worker.py")]
+        self.worker = self._program(f"worker-{self._workers}", words, self.worker_environment())
+        self.worker.start()
+        self.worker.wait_for("worker ready", _READY_WITHIN)
+        return self.worker
+
+    async def connect(self) -> Client:
+        return await Client.connect(self.address, data_converter=pydantic_data_converter)
+
+    async def publish(self, version: str, **how: Any) -> str:
+        """The shop's developers commit a version; its commit."""
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            answer = await client.post(f"{self.facts.admin}/versions", json={"version": version, **how})
+            return str(answer.raise_for_status().json()["commit"])
+
+    async def starter(self, *words: str) -> str:
+        """What `starter.py` with these words prints; RuntimeError when it ends other than well."""
+        return await output_of([sys.executable, str(CHECKOUT / "starter.py"), *words], self.environment)
+
+    async def temporal(self, words: list[str]) -> str:
+        """What the `temporal` command with these words prints."""
+        return await output_of(words, self.environment)
+
+    async def drift(self, host: HostFacts, name: str, value: str) -> None:
+        """Somebody edits the env file of one host."""
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            answer = await client.post(f"{self.facts.admin}/env/{host.name}", json={"lines": {name: value}})
+            answer.raise_for_status()
+
+    def secret(self, name: str) -> str:
+        """The value of one of the sandbox's secrets."""
+        return self.worker_environment()[name]
+
+    def worker_environment(self) -> dict[str, str]:
+        lines = self.facts.worker_env.read_text().splitlines()
+        told = dict(line.split("=", 1) for line in lines if "=" in line)
+        return {**self.environment, **{name: shlex.split(value)[0] for name, value in told.items()}}
+
+    def _program(self, name: str, words: list[str], environment: dict[str, str] | None = None) -> Program:
+        return Program(name, words, self.logs / f"{name}.log", {**self.environment, **(environment or {})})
+
+    def _temporal_words(self) -> list[str]:
+        words = [temporal_command(), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(self.port)]
+        words += ["--ui-port", str(self.ui_port), "--db-filename", str(self.root / "temporal.db")]
+        # One shard of a development server polls 20 times a second by default, which makes every step wait.
+        for queue in ("transfer", "timer", "visibility"):
+            words += ["--dynamic-config-value", f"history.{queue}ProcessorMaxPollRPS=2000"]
+        return [*words, "--log-level", "error"]
+
+    def _wait_for_temporal(self) -> None:
+        deadline = time.monotonic() + _READY_WITHIN
+        while time.monotonic() < deadline:
+            self._temporal.check()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise RuntimeError(f"Temporal does not answer at {self.address}:\n{self._temporal.tail()}")
+
+
+async def status_of(handle: WorkflowHandle[Any, Any]) -> Status:
+    return Status.model_validate(await handle.query(names.STATUS))
+
+
+async def output_of(words: list[str], environment: dict[str, str]) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+    out, err = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{words[0]} ended with {process.returncode}: {err.decode()}{out.decode()}")
+    return out.decode()
+
+
+def temporal_command() -> str:
+    """Beside this Python where `make setup` put it, otherwise on the PATH."""
+    beside = Path(sys.executable).parent / "temporal"
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if not found:
+        raise RuntimeError("the `temporal` command is missing: run `make setup`")
+    return found
+
+
+def free_port(preferred: int = 0) -> int:
+    """The preferred port where it is free, otherwise any."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise RuntimeError("no free port on 127.0.0.1")
