@@ -1,0 +1,94 @@
+"""The hosts as the activities see them: an engine to speak to and files to read, over one kept connection each."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import docker
+
+from activities.clients import known_hosts
+from activities.clients.engine import Engine
+from activities.clients.engine_errors import SPEAKING
+from activities.clients.engine_forward import Forwards, why_silent
+from activities.clients.ssh import Ssh
+from activities.heartbeat import in_thread
+from runbook.project import EnvironmentTable, SshTable
+
+# How long the engine may take for one call; a stop gets its own time on top.
+_CALL_SECONDS = 60
+
+_Key = tuple[str, SshTable]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    connection: asyncssh.SSHClientConnection
+    socket: Path
+    api: Any
+    engine: Engine
+
+
+class Hosts:
+    """All hosts of one worker; close it with `close`."""
+
+    def __init__(self, connect_within: timedelta = timedelta(seconds=10)) -> None:
+        self._ssh = Ssh(connect_within)
+        self._forwards = Forwards()
+        self._kept: dict[_Key, _Kept] = {}
+        self._locks: dict[_Key, asyncio.Lock] = {}
+
+    async def engine(self, environment: EnvironmentTable, host: str) -> Engine:
+        """The host's engine, its API version agreed upon.
+
+        Raises:
+            Refused: host key, login or the right to use the engine; the message says what to do.
+            Unreachable: no answer from the host or its engine.
+        """
+        table = environment.ssh
+        key = (host, table)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            connection = await self._ssh.connection(table, host)
+            kept = self._kept.get(key)
+            if kept is None or kept.connection is not connection:
+                self._drop(key)
+                kept = self._kept[key] = await self._opened(connection, table, host)
+            return kept.engine
+
+    async def read(self, environment: EnvironmentTable, host: str, path: str) -> bytes:
+        """A file of the host, at most 1 MiB; errors as of `Ssh.read`."""
+        return await self._ssh.read(environment.ssh, host, path)
+
+    def known(self, environment: EnvironmentTable, host: str) -> bool:
+        """Whether known_hosts has a key for the host, without asking the host."""
+        return known_hosts.known(environment.ssh, host)
+
+    async def close(self) -> None:
+        for key in list(self._kept):
+            self._drop(key)
+        await self._ssh.close()
+        self._forwards.close()
+
+    async def _opened(self, connection: asyncssh.SSHClientConnection, table: SshTable, host: str) -> _Kept:
+        socket = await self._forwards.open(connection, table, host)
+        try:
+            api: Any = await in_thread(
+                docker.APIClient, base_url=f"unix://{socket}", version="auto", timeout=_CALL_SECONDS
+            )
+        except SPEAKING:
+            socket.unlink(missing_ok=True)
+            trouble = await why_silent(connection, table, host)
+            # A right granted meanwhile counts for new logins only.
+            connection.close()
+            raise trouble from None
+        # Without it a ~/.netrc of the worker would be looked into for "localhost".
+        api.trust_env = False
+        return _Kept(connection, socket, api, Engine(api, host))
+
+    def _drop(self, key: _Key) -> None:
+        kept = self._kept.pop(key, None)
+        if kept:
+            kept.api.close()
+            kept.socket.unlink(missing_ok=True)
