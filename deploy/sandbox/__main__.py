@@ -3,12 +3,14 @@
 import argparse
 import asyncio
 import json
+import logging
 import signal
 import sys
 from pathlib import Path
 
 import httpx
 
+from deploy.sandbox.engine_choice import NoEngine
 from deploy.sandbox.sandbox import Sandbox, SandboxTaken
 from deploy.sandbox.sandbox_facts import SandboxFacts
 from deploy.sandbox.settings import SandboxSettings
@@ -16,14 +18,16 @@ from deploy.sandbox.settings import SandboxSettings
 
 def main() -> int:
     asked = _arguments().parse_args()
+    # A Docker engine tries TLS first on every registry; that plain http refuses it is no news.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     try:
         if asked.command == "state":
             return _state(asked.root)
         settings = {key: value for key, value in vars(asked).items() if key not in {"command", "empty"}}
         baseline = {"baseline": None} if asked.empty else {}
         return asyncio.run(_up(SandboxSettings(**settings, **baseline)))
-    except SandboxTaken as taken:
-        print(taken, file=sys.stderr)
+    except (SandboxTaken, NoEngine) as wrong:
+        print(wrong, file=sys.stderr)
         return 1
 
 

@@ -95,7 +95,7 @@ class Containers:
         """An EngineError 409 where the name is taken."""
         identity = secrets.token_hex(32)
         name = (name or f"sandbox_{identity[:8]}").removeprefix("/")
-        self._must_be_free(name, f"/{name}")
+        self._must_be_free(name)
         policy = RestartPolicy.parse(host_config.get("RestartPolicy"))
         container = Container(
             id=identity,
@@ -117,7 +117,7 @@ class Containers:
             raise EngineError(400, "Neither old nor new names may be empty")
         if name == container.name:
             raise EngineError(400, "Renaming a container with the same name as its current name")
-        self._must_be_free(name, f"/{name}")
+        self._must_be_free(name, "Error when allocating new name: ")
         container.name = name
         self.save(container)
 
@@ -137,13 +137,13 @@ class Containers:
         """The id of a container that stands on this image."""
         return next((c.id for c in self._all.values() if c.image == image), None)
 
-    def _must_be_free(self, name: str, shown: str) -> None:
+    def _must_be_free(self, name: str, when: str = "") -> None:
         if not _NAME.match(name):
-            raise EngineError(400, f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+            raise EngineError(400, f"{when}Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
         if other := self._named(name):
             raise EngineError(
                 409,
-                f'Conflict. The container name "{shown}" is already in use by container "{other.id}". '
+                f'{when}Conflict. The container name "/{name}" is already in use by container "{other.id}". '
                 "You have to remove (or rename) that container to be able to reuse that name.",
             )
 

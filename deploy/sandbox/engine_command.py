@@ -8,7 +8,9 @@ from typing import Any
 from deploy.sandbox.engine_errors import EngineError
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_OCI = "OCI runtime create failed: container_linux.go:380: starting container process caused: exec"
+_OCI = (
+    "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec"
+)
 MARK = "SANDBOX_CONTAINER"
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 

@@ -16,13 +16,14 @@ def parse(text: str | None) -> dict[str, list[str]]:
         given = json.loads(text or "{}")
         filters = {key: [value for value in values if value] for key, values in given.items()}
     except (ValueError, AttributeError, TypeError) as error:
-        raise EngineError(400, f"invalid filter: {error}") from error
+        # A 500 it is, as measured: Docker takes this for a fault of its own.
+        raise EngineError(500, f"invalid filter: {error}") from error
     for key in filters:
         if key not in _TESTS:
             raise EngineError(400, f"Invalid filter '{key}'")
     for state in filters.get("status", []):
         if state not in _STATES:
-            raise EngineError(400, f"Unrecognised filter value for status: {state}")
+            raise EngineError(400, f"Invalid filter 'status={state}'")
     return filters
 
 

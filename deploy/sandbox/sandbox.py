@@ -4,28 +4,30 @@ import asyncio
 import contextlib
 import fcntl
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from starlette.applications import Starlette
 
 from deploy.sandbox.engine import build_engine
+from deploy.sandbox.engine_choice import choose_engine
 from deploy.sandbox.engine_store import write_whole
 from deploy.sandbox.forge import ForgeSettings, build_forge
 from deploy.sandbox.hosts import Host, HostSettings
 from deploy.sandbox.pipeline_settings import PipelineSettings
+from deploy.sandbox.real_engine import build_real_engine
 from deploy.sandbox.registry import RegistrySettings, build_registry
 from deploy.sandbox.sandbox_admin import Admin
-from deploy.sandbox.sandbox_facts import ForgeFacts, HostFacts, RegistryFacts, SandboxFacts
+from deploy.sandbox.sandbox_describe import RELEASE_USER, describe
+from deploy.sandbox.sandbox_facts import HostFacts, SandboxFacts
 from deploy.sandbox.sandbox_host import SandboxHost
 from deploy.sandbox.sandbox_keys import make_keys
 from deploy.sandbox.sandbox_place import Place
-from deploy.sandbox.sandbox_project import PASSWORD_ENV, TOKEN_ENV, write_project
+from deploy.sandbox.sandbox_project import write_project
 from deploy.sandbox.sandbox_versions import Versions
 from deploy.sandbox.serving import Served, serve
-from deploy.sandbox.settings import PROJECT, REPOSITORY, SSH_USER, EngineKind, Layout, Role, SandboxSettings, env_path
-
-RELEASE_USER = "release-bot"
+from deploy.sandbox.settings import REPOSITORY, SSH_USER, EngineKind, Layout, SandboxSettings
 
 
 class SandboxTaken(RuntimeError):
@@ -67,9 +69,9 @@ class Sandbox:
         self._exits.callback(layout.facts.unlink, missing_ok=True)
         place = Place.settle(layout, settings)
         make_keys(layout, place)
-        engine: EngineKind = "process"
-        self.facts = _facts(layout, settings, place, engine)
-        self.hosts = {facts.name: self._host(facts) for facts in self.facts.hosts}
+        real = await choose_engine(settings.engine)
+        self.facts = describe(layout, settings, place, "docker" if real else "process")
+        self.hosts = {facts.name: self._host(facts, real) for facts in self.facts.hosts}
         await self._serve(place)
         write_project(layout, self.facts, place)
         await self.versions.settle(settings.baseline)
@@ -78,7 +80,7 @@ class Sandbox:
     async def _serve(self, place: Place) -> None:
         settings, hosts = self.settings, list(self.hosts.values())
         self.registry = build_registry(settings.root / "registry", _registry_settings(settings, place))
-        self.forge = build_forge(settings.root / "forge", _forge_settings(settings, place))
+        self.forge = build_forge(settings.root / "forge", _forge_settings(settings, place, self.facts.engine))
         url = self.facts.forge.url
         self.versions = Versions(self.layout, place, self.forge.state.forge, url, hosts)
         self.admin = Admin(self.hosts, self.versions.publish)
@@ -94,7 +96,7 @@ class Sandbox:
     async def _close_all(self, hosts: list[SandboxHost], served: list[Served]) -> None:
         await asyncio.gather(*(host.close() for host in hosts), *(each.close() for each in served))
 
-    def _host(self, facts: HostFacts) -> SandboxHost:
+    def _host(self, facts: HostFacts, real: Path | None) -> SandboxHost:
         folder = self.layout.host(facts.name)
         ssh = HostSettings(
             name=facts.name,
@@ -106,7 +108,11 @@ class Sandbox:
             authorized_keys=[self.layout.client_key.with_suffix(".pub")],
             user=SSH_USER,
         )
-        engine = build_engine(folder / "engine", address=facts.address, name=facts.name)
+        where = {"address": facts.address, "name": facts.name}
+        if real:
+            engine = build_real_engine(real, folder / "engine", owner=self.layout.owner, **where)
+        else:
+            engine = build_engine(folder / "engine", **where)
         return SandboxHost(facts, Host(ssh), engine)
 
     def _take_root(self) -> None:
@@ -124,12 +130,13 @@ def _registry_settings(settings: SandboxSettings, place: Place) -> RegistrySetti
     return RegistrySettings(auth=settings.registry_auth, user=RELEASE_USER, password=place.registry_password)
 
 
-def _forge_settings(settings: SandboxSettings, place: Place) -> ForgeSettings:
+def _forge_settings(settings: SandboxSettings, place: Place, engine: EngineKind) -> ForgeSettings:
     pipeline = PipelineSettings(
         registry=place.registry,
         registry_user=RELEASE_USER,
         registry_password=place.registry_password,
         takes=settings.pipeline_seconds,
+        runtime="busybox" if engine == "docker" else "process",
     )
     return ForgeSettings(
         token=place.forge_token,
@@ -137,58 +144,4 @@ def _forge_settings(settings: SandboxSettings, place: Place) -> ForgeSettings:
         repositories=(REPOSITORY,),
         flavour=settings.flavour,
         pipeline=pipeline,
-    )
-
-
-def _facts(layout: Layout, settings: SandboxSettings, place: Place, engine: EngineKind) -> SandboxFacts:
-    forge, registry = f"http://{place.services}:{place.ports['forge']}", f"http://{place.registry}"
-    admin = f"http://{place.services}:{place.ports['admin']}"
-    owner, name = REPOSITORY.split("/")
-    return SandboxFacts(
-        root=layout.root,
-        pid=os.getpid(),
-        project=PROJECT,
-        engine=engine,
-        admin=admin,
-        on_call=f"{admin.replace('http', 'json')}/on-call",
-        forge=ForgeFacts(
-            url=forge,
-            repository=f"{forge}/{REPOSITORY}.git",
-            owner=owner,
-            name=name,
-            user=RELEASE_USER,
-            token_env=TOKEN_ENV,
-            flavour=settings.flavour,
-            faults=f"{forge}/-/faults",
-        ),
-        registry=RegistryFacts(
-            address=place.registry,
-            image=REPOSITORY,
-            user=RELEASE_USER,
-            password_env=PASSWORD_ENV,
-            auth=settings.registry_auth,
-            faults=f"{registry}/-/faults",
-        ),
-        hosts=[_host_facts(layout, place, host, role, admin) for host, role in settings.roles()],
-        ssh_user=SSH_USER,
-        ssh_key=layout.client_key,
-        known_hosts=layout.known_hosts,
-        projects=layout.projects,
-        worker_env=layout.worker_env,
-    )
-
-
-def _host_facts(layout: Layout, place: Place, name: str, role: Role, admin: str) -> HostFacts:
-    address, port = place.hosts[name], place.ports[role]
-    return HostFacts(
-        name=name,
-        role=role,
-        address=address,
-        ssh_port=place.ports["ssh"],
-        port=port,
-        url=f"http://{address}:{port}",
-        files=layout.host(name) / "files",
-        env_file=layout.host(name) / "files" / env_path(role).lstrip("/"),
-        engine_socket=layout.engine_socket(name),
-        admin=f"{admin}/hosts/{name}",
     )

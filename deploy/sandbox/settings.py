@@ -102,8 +102,12 @@ class Layout:
 
     @property
     def _short(self) -> Path:
-        name = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"sandbox-{name}"
+        return Path(tempfile.gettempdir()) / f"sandbox-{self.owner}"
+
+    @property
+    def owner(self) -> str:
+        """Tells this root from every other, in a few letters."""
+        return hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
 
 
 def env_path(role: Role) -> str:
