@@ -8,15 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from activities.answers import Probe, ask
 from activities.binding import performs
-from activities.clients.health import Answer
 from activities.clients.process import Ended
 from activities.errors import Unreachable
 from activities.heartbeat import tell
 from runbook import steps
 from runbook.artifact import ImageToScan
 from runbook.command import CommandToRun, FinishedCommand, SmokeTest
-from runbook.identifier import tag_of
 from runbook.project import ForgeTable, ProjectTable
 from runbook.span import spoken
 from runbook.trouble import Cause
@@ -39,10 +38,6 @@ class Processes(Protocol):
         environment: Mapping[str, str],
         line: Callable[[str], None],
     ) -> Ended: ...
-
-
-class Probe(Protocol):
-    async def look(self, url: str) -> Answer: ...
 
 
 class CommandActivities:
@@ -68,14 +63,10 @@ class CommandActivities:
         """The command with `--target ADDRESS` exits 0, and then the service itself says health and version."""
         words = [*order.words, "--target", order.target]
         ended = await self._run(order, words, order.within, order.environment, Cause.SMOKE_FAILED)
-        health = await self._look(order, order.health_url)
-        if not health.healthy:
-            raise _contradicted(order, f"{order.health_url} says {health.said}, not that it is healthy", ended)
-        version = await self._look(order, order.version_url)
-        if not version.is_version(order.version):
-            raise _contradicted(order, f"{order.version_url} says {version.said}, not {tag_of(order.version)}", ended)
-        said = [f"Service version: {version.version}", f"Health: {health.said}"]
-        return _finished(order.words, ended, [*ended.tail[-_KEPT + len(said) :], *said])
+        seen = await ask(self._probe, order.health_url, order.version_url, order.version)
+        if seen.fault:
+            raise _contradicted(order, seen.fault.what, ended)
+        return _finished(order.words, ended, [*ended.tail[-_KEPT + len(seen.lines) :], *seen.lines])
 
     async def _run(
         self,
@@ -96,14 +87,6 @@ class CommandActivities:
         if ended.code != 0:
             raise _failed(words, order.commit, within, ended, cause)
         return ended
-
-    async def _look(self, order: SmokeTest, url: str) -> Answer:
-        try:
-            return await self._probe.look(url)
-        except Unreachable as silent:
-            raise Unreachable(
-                f"the smoke test passed on {order.host}, but {silent}", cause=Cause.SMOKE_FAILED
-            ) from None
 
 
 def scan_words(command: Sequence[str], image: str) -> list[str]:

@@ -193,8 +193,8 @@ async def test_a_smoke_test_is_given_the_target_and_the_service_confirms(
     assert found.evidence == [
         f"--target {staging.url}/base",
         "All passed",
-        "Service version: v1.4.0",
-        'Health: 200 {"status":"ok"}',
+        f'{staging.url}/health: 200 {{"status":"ok"}}',
+        f'{staging.url}/version: 200 {{"version":"v1.4.0"}}',
     ]
 
 

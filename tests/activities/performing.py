@@ -1,0 +1,27 @@
+"""Performs an activity as a worker would: with heartbeats, and with what an attempt before had told."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from temporalio.testing import ActivityEnvironment
+
+from activities.heartbeat import beating
+
+T = TypeVar("T")
+
+
+async def perform(method: Callable[[Any], Awaitable[T]], order: Any, *, told: Any = None, beats: Any = None) -> T:
+    """`told`: the heartbeat details of the attempt before; `beats` is called with the details of each heartbeat."""
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(
+        ActivityEnvironment.default_info(), heartbeat_details=[] if told is None else [told]
+    )
+    if beats is not None:
+        environment.on_heartbeat = beats
+
+    async def performed() -> T:
+        async with beating():
+            return await method(order)
+
+    return await environment.run(performed)
