@@ -44,6 +44,8 @@ def perform(prepare: Prepare, output: Output) -> ExitStatus:
     except (Refusal, BadSettings, Unconnected, RPCError) as error:
         status = error.status if isinstance(error, Refusal) else ExitStatus.REFUSED
         return _failed(output, _line(error), status)
+    except SystemExit:  # rich's way to say that whoever read the output is gone
+        return ExitStatus.INTERRUPTED
     except KeyboardInterrupt:
         return _failed(output, "interrupted: what was started goes on, see `status`", ExitStatus.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last resort of a command line; --debug shows the rest

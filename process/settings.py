@@ -19,7 +19,6 @@ B = TypeVar("B")
 
 _PREFIX = "RUNBOOK_"
 _ALMOST = 0.9
-_LONGEST_STATE = 60
 _LEDGERS = ("sqlite", "postgresql")
 
 
@@ -49,8 +48,6 @@ def _readable_folder(path: Path) -> Path:
 
 def _own_folder(path: Path) -> Path:
     path = path.expanduser().absolute()
-    if len(str(path)) > _LONGEST_STATE:
-        raise ValueError(f"{path} is too long: sockets are kept in it, so at most {_LONGEST_STATE} characters")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
