@@ -80,8 +80,7 @@ class House:
     def start_worker(self) -> Program:
         """Another worker, ready to work."""
         self._workers += 1
-        words = [sys.executable, str(CHECKOUT / "worker.py")]
-        self.worker = self._program(f"worker-{self._workers}", words, self.worker_environment())
+        self.worker = self._program(f"worker-{self._workers}", self.worker_words(), self.worker_environment())
         self.worker.start()
         self.worker.wait_for("worker ready", _READY_WITHIN)
         return self.worker
@@ -97,7 +96,20 @@ class House:
 
     async def starter(self, *words: str) -> str:
         """What `starter.py` with these words prints; RuntimeError when it ends other than well."""
-        return await output_of([sys.executable, str(CHECKOUT / "starter.py"), *words], self.environment)
+        return await output_of(self.starter_words(*words), self.environment)
+
+    def starter_words(self, *words: str) -> list[str]:
+        return [sys.executable, str(CHECKOUT / "starter.py"), *words]
+
+    def worker_words(self) -> list[str]:
+        return [sys.executable, str(CHECKOUT / "worker.py")]
+
+    def restart_temporal(self, after: float = 0.0) -> None:
+        """SIGKILL to the server, and another on its database after so many seconds."""
+        self._temporal.kill()
+        time.sleep(after)
+        self._temporal.start()
+        self._wait_for_temporal()
 
     async def temporal(self, words: list[str]) -> str:
         """What the `temporal` command with these words prints."""
@@ -108,6 +120,11 @@ class House:
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             answer = await client.post(f"{self.facts.admin}/env/{host.name}", json={"lines": {name: value}})
             answer.raise_for_status()
+
+    def secret_values(self) -> list[str]:
+        """The sandbox's secrets, to look for where they must not be."""
+        named = (self.facts.forge.token_env, self.facts.registry.password_env)
+        return [*map(self.secret, named), self.facts.ssh_key.read_text().splitlines()[1]]
 
     def secret(self, name: str) -> str:
         """The value of one of the sandbox's secrets."""
@@ -145,6 +162,15 @@ async def status_of(handle: WorkflowHandle[Any, Any]) -> Status:
 
 
 async def output_of(words: list[str], environment: dict[str, str]) -> str:
+    """What it prints; RuntimeError when it ends other than well."""
+    code, out, err = await run_of(words, environment)
+    if code:
+        raise RuntimeError(f"{words[0]} ended with {code}: {err}{out}")
+    return out
+
+
+async def run_of(words: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command."""
     process = await asyncio.create_subprocess_exec(
         *words,
         stdout=asyncio.subprocess.PIPE,
@@ -152,9 +178,7 @@ async def output_of(words: list[str], environment: dict[str, str]) -> str:
         env={**os.environ, **environment},
     )
     out, err = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{words[0]} ended with {process.returncode}: {err.decode()}{out.decode()}")
-    return out.decode()
+    return process.returncode or 0, out.decode(), err.decode()
 
 
 def temporal_command() -> str:
