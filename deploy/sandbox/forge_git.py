@@ -79,12 +79,12 @@ class Repository:
         """Makes the repository when it is missing, and writes its hooks anew."""
         if not (self.path / "HEAD").exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            words = ["git", "init", "--bare", "--quiet", "--initial-branch=main", "."]
-            subprocess.run(words, cwd=self.path, env=clean_environment(), check=True, capture_output=True)
-            for setting in ("http.receivepack", "receive.autogc=false"):
-                key, _, value = setting.partition("=")
-                words = ["git", "config", key, value or "true"]
-                subprocess.run(words, cwd=self.path, env=clean_environment(), check=True)
+            for words in (
+                ["init", "--bare", "--quiet", "--initial-branch=main", "."],
+                ["config", "http.receivepack", "true"],
+                ["config", "receive.autogc", "false"],
+            ):
+                subprocess.run(["git", *words], cwd=self.path, env=clean_environment(), check=True)
         install_hooks(self.path)
 
     async def resolve(self, revision: str) -> str | None:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,6 +41,8 @@ async def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, uds: Pa
         ws="none",
         lifespan="on",
         log_config=None,
+        # Docker tries TLS first on every registry: not worth a line each time.
+        log_level="error",
         access_log=False,
         date_header=False,
         server_header=False,
@@ -73,7 +75,13 @@ def _listen_on_port(host: str, port: int) -> socket.socket:
     # asyncio spares us Nagle's 40 ms a request only where the protocol is named.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((host, port))
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise OSError(
+            error.errno, f"wanted to listen on {host}:{port}: {error.strerror}; choose another port"
+        ) from error
     return sock
 
 
@@ -113,9 +121,18 @@ class _QuietServer(uvicorn.Server):
             async with asyncio.timeout(GRACE_SECONDS):
                 while self.server_state.connections or self.server_state.tasks:
                     await asyncio.sleep(LOOK_SECONDS)
-        for task in list(self.server_state.tasks):
-            task.cancel()
+        await self._cut_off()
         await self.lifespan.shutdown()
+
+    async def _cut_off(self) -> None:
+        """What is still under way ends as it would with a killed server, without an answer."""
+        for connection in list(self.server_state.connections):
+            cast("CuttableProtocol", connection).cut()
+        await asyncio.sleep(0)
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class CuttableProtocol(H11Protocol):
@@ -126,10 +143,12 @@ class CuttableProtocol(H11Protocol):
         inner = self.app
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            scope.setdefault("extensions", {})[CUT] = self._cut
-            await inner(scope, receive, send)
+            scope.setdefault("extensions", {})[CUT] = self.cut
+            # Only the end of the server cancels a request, and by then nobody waits for the answer.
+            with contextlib.suppress(asyncio.CancelledError):
+                await inner(scope, receive, send)
 
         self.app = app
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         self.transport.abort()
