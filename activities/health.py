@@ -21,7 +21,7 @@ from runbook.service import HealthToVerify, HealthyHost
 from runbook.span import spoken
 from runbook.trouble import Cause
 
-FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 0.1, 1.5, 1.0
+FIRST_PAUSE, GROWTH = 0.1, 1.5
 _KEPT = 12
 
 
@@ -34,12 +34,13 @@ class Engines(Protocol):
 
 
 class HealthActivities:
-    """`settled`: seconds that a container which has restarted must be up before it counts."""
+    """`settled`: seconds that a container which has restarted must be up before it counts; `pause`: the longest between looks."""
 
-    def __init__(self, probe: Probe, engines: Engines, *, settled: float = SETTLED) -> None:
+    def __init__(self, probe: Probe, engines: Engines, *, settled: float = SETTLED, pause: float = 1.0) -> None:
         self._probe = probe
         self._engines = engines
         self._settled = settled
+        self._pause = pause
 
     @performs(steps.HEALTH)
     async def health(self, order: HealthToVerify) -> HealthyHost:
@@ -69,7 +70,7 @@ class HealthActivities:
             if fault and (steady.over or passed >= order.environment.health_deadline.total_seconds()):
                 raise _unhealthy(order, fault, passed, [*story], over=steady.over)
             await asyncio.sleep(pause)
-            pause = min(pause * GROWTH, LONGEST_PAUSE)
+            pause = min(pause * GROWTH, self._pause)
 
     async def _look(self, order: HealthToVerify, steady: Steadiness) -> tuple[Fault | None, list[str]]:
         environment, host = order.environment, order.host

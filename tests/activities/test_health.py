@@ -83,7 +83,7 @@ def container() -> Container:
 
 @pytest.fixture
 def group(probe: HttpProbe, container: Container) -> HealthActivities:
-    return HealthActivities(probe, container, settled=0.5)
+    return HealthActivities(probe, container, settled=0.5, pause=0.1)
 
 
 def order(
@@ -184,7 +184,7 @@ async def test_a_container_in_a_loop_of_short_lives_never_becomes_healthy(
     """Its service answers well whenever it is asked."""
     container.looked = lambda it: it.starts(f"start {it.looks}") if it.looks % 2 == 0 else None
     with pytest.raises(Refused, match=r"container ffffffffffff on 127\.0\.0\.1 .*restart") as caught:
-        await perform(group.health, order(shop, deadline=1.5, good=2))
+        await perform(group.health, order(shop, deadline=1, good=2))
     assert caught.value.cause is Cause.CONTAINER_EXITED
 
 
