@@ -3,7 +3,6 @@
 import contextlib
 import json
 import platform
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deploy.sandbox.containers import Containers
 from deploy.sandbox.engine_containers import ContainersApi
 from deploy.sandbox.engine_errors import EngineError
 from deploy.sandbox.engine_images import Images
+from deploy.sandbox.engine_paths import Direct, Unversioned
 from deploy.sandbox.engine_reference import ImageReference
 from deploy.sandbox.engine_runner import Runner
 from deploy.sandbox.engine_shapes import image_inspected, image_listed
@@ -26,7 +25,6 @@ from deploy.sandbox.faults import FaultMiddleware, Faults
 
 # The engine whose answers were measured.
 VERSION, API_VERSION, OLDEST_API_VERSION = "20.10.24", "1.41", "1.12"
-_VERSIONED = re.compile(r"^/v(\d+)\.(\d+)(/.*)$")
 
 
 def build_engine(folder: Path, *, address: str, name: str) -> Starlette:
@@ -49,7 +47,11 @@ def build_engine(folder: Path, *, address: str, name: str) -> Starlette:
             *ContainersApi(containers, images, runner).routes(),
             *_ImagesApi(images, containers).routes(),
         ],
-        middleware=[Middleware(_Unversioned), Middleware(FaultMiddleware, faults=faults)],
+        middleware=[
+            Middleware(Unversioned, newest=API_VERSION),
+            Middleware(FaultMiddleware, faults=faults),
+            Middleware(Direct),
+        ],
         exception_handlers={EngineError: _refused, 404: _unknown, 405: _unknown},
         lifespan=lifespan,
     )
@@ -147,29 +149,6 @@ async def _streamed(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]) 
             yield json.dumps(line) + "\r\n"
     except EngineError as error:
         yield json.dumps({"errorDetail": {"message": error.message}, "error": error.message}) + "\r\n"
-
-
-class _Unversioned:
-    """Takes `/v1.41` off the path; a newer version than ours is refused as Docker does."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = _VERSIONED.match(scope.get("path", ""))
-        if found:
-            major, minor, path = found.groups()
-            if (int(major), int(minor)) > _numbers(API_VERSION):
-                message = f"client version {major}.{minor} is too new. Maximum supported API version is {API_VERSION}"
-                await JSONResponse({"message": message}, 400)(scope, receive, send)
-                return
-            scope = {**scope, "path": path, "raw_path": path.encode()}
-        await self.app(scope, receive, send)
-
-
-def _numbers(version: str) -> tuple[int, int]:
-    major, minor = version.split(".")
-    return int(major), int(minor)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from deploy.sandbox.engine_http import local_client
+from deploy.sandbox.engine_paths import DIRECT
 
 
 class EngineClient:
-    """Errors are httpx's; a pull that breaks half-way raises RuntimeError."""
+    """No fault of the engine hits it. Errors are httpx's; a pull that breaks half-way raises RuntimeError."""
 
     def __init__(self, socket: Path) -> None:
-        self._http = local_client(timeout=60, uds=socket)
+        self._http = local_client(timeout=60, uds=socket, below=DIRECT)
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,9 +9,9 @@ import httpx
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def local_client(*, timeout: float, uds: Path | None = None) -> httpx.AsyncClient:
-    """Over the UNIX socket `uds`, with paths relative to it, where one is given."""
+def local_client(*, timeout: float, uds: Path | None = None, below: str = "") -> httpx.AsyncClient:
+    """Over the UNIX socket `uds`, where one is given, with paths relative to `below` there."""
     if uds is None:
         return httpx.AsyncClient(trust_env=False, verify=_NO_AUTHORITIES, timeout=timeout)
     transport = httpx.AsyncHTTPTransport(uds=str(uds), verify=_NO_AUTHORITIES)
-    return httpx.AsyncClient(transport=transport, base_url="http://engine", trust_env=False, timeout=timeout)
+    return httpx.AsyncClient(transport=transport, base_url=f"http://engine{below}", trust_env=False, timeout=timeout)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from deploy.sandbox.engine_errors import EngineError, no_such_container
 from deploy.sandbox.engine_http import local_client
+from deploy.sandbox.engine_paths import Direct
 from deploy.sandbox.faults import FaultMiddleware, Faults
 from deploy.sandbox.real_engine_words import LABEL, Words
 
@@ -47,7 +48,7 @@ def build_real_engine(real: Path, folder: Path, *, address: str, name: str, owne
 
     app = Starlette(
         routes=[Route("/{path:path}", host.handle, methods=["GET", "HEAD", "POST", "DELETE"])],
-        middleware=[Middleware(FaultMiddleware, faults=faults)],
+        middleware=[Middleware(FaultMiddleware, faults=faults), Middleware(Direct)],
         exception_handlers={EngineError: _refused, httpx.TransportError: _unreachable},
         lifespan=lifespan,
     )

@@ -1,6 +1,7 @@
 """One host of the sandbox: its engine behind a socket, its SSH door, its files, and what is true of it."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ class SandboxHost:
         if self._served:
             await self._served.close()
         self.facts.engine_socket.unlink(missing_ok=True)
+        # The folder of sockets with too long a path; any other one is not empty.
+        with contextlib.suppress(OSError):
+            self.facts.engine_socket.parent.rmdir()
 
     def client(self) -> EngineClient:
         return EngineClient(self.facts.engine_socket)

@@ -43,18 +43,26 @@ class Versions:
         return {"version": asked.version, "commit": sha, "kind": asked.kind}
 
     async def settle(self, version: str | None) -> None:
-        """The first time only: the shop's repository, and `version` built and running on every host by hand."""
+        """Once for the repository, and once for every host: `version` built and running there, as if by hand."""
         if self._layout.baseline.exists():
-            return
-        if version is None:
-            async with self._committing:
-                await self._shop.create()
-            digest = None
+            settled: dict[str, Any] = json.loads(self._layout.baseline.read_text())
         else:
-            digest = await self._release_by_hand(version)
-        write_whole(self._layout.baseline, json.dumps({"version": version, "digest": digest}).encode())
+            settled = {"version": version, "digest": await self._begin(version), "hosts": []}
+        new = [host for host in self._hosts if host.facts.name not in settled["hosts"]]
+        if settled["version"]:
+            await asyncio.gather(*(self._run(host, settled["version"]) for host in new))
+        settled["hosts"] += [host.facts.name for host in new]
+        write_whole(self._layout.baseline, json.dumps(settled, indent=2).encode())
 
-    async def _release_by_hand(self, version: str) -> str:
+    async def _begin(self, version: str | None) -> str | None:
+        """The digest of `version`; without one there is only the repository, with nothing released."""
+        if version is not None:
+            return await self._build_by_hand(version)
+        async with self._committing:
+            await self._shop.create()
+        return None
+
+    async def _build_by_hand(self, version: str) -> str:
         patient = self._pipeline
         self._change_pipeline(appears_after=0, queued_for=0, takes=0, mode="normal", fail_first=0)
         try:
@@ -62,11 +70,9 @@ class Versions:
             repository = self._forge.repositories[REPOSITORY]
             if await repository.ref(f"refs/tags/v{version}") is None:
                 await self._shop.push_tag(version, commit)
-            digest = await self._built(version)
+            return await self._built(version)
         finally:
             self._forge.pipeline.settings = patient
-        await asyncio.gather(*(self._run(host, version) for host in self._hosts))
-        return digest
 
     async def _built(self, version: str) -> str:
         """The digest that the pipeline recorded."""

@@ -17,7 +17,7 @@ from deploy.sandbox.images import find_busybox
 from deploy.sandbox.sandbox_facts import SandboxFacts
 
 CHECKOUT = Path(__file__).parents[3]
-LACKING = [tool for tool in ("dockerd", "ip", "nsenter", "iptables") if shutil.which(tool) is None]
+LACKING = [tool for tool in ("docker", "dockerd", "ip", "iptables", "nsenter", "unshare") if shutil.which(tool) is None]
 
 pytestmark = [
     pytest.mark.hosts,
@@ -49,7 +49,8 @@ def engine(inside: list[str]) -> Iterator[Path]:
 def running_engine(inside: list[str], folder: Path) -> Iterator[Path]:
     socket = folder / "docker.sock"
     places = ["--data-root", folder / "data", "--exec-root", folder / "exec", "-p", folder / "pid"]
-    words = [*inside, "dockerd", *map(str, places), "-H", f"unix://{socket}"]
+    # Mounts of its own: whatever the engine leaves mounted goes with it.
+    words = [*inside, "unshare", "--mount", "dockerd", *map(str, places), "-H", f"unix://{socket}"]
     with (folder / "log").open("w") as log, ended(subprocess.Popen(words, stdout=log, stderr=log)) as daemon:
         wait_for(lambda: daemon.poll() is not None or answers(socket))
         if daemon.poll() is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncssh
 import docker
+import docker.errors
 import httpx
 import pytest
 import pytest_asyncio
@@ -153,9 +154,13 @@ async def test_a_fault_of_a_host_s_engine_is_switched_through_the_door(
     rule = {"match": "POST /images/create", "kind": "status", "status": 500}
     (kept,) = (await admin.post("/hosts/staging-1/faults", json=rule)).json()
     assert kept["match"] == "POST /images/create"
-    async with sandbox.hosts["staging-1"].client() as engine:
-        with pytest.raises(RuntimeError, match="a fault of the sandbox"):
-            await engine.pull(f"{sandbox.facts.registry.address}/acme/shop", "v1.0.0", "", "")
+    (await admin.post("/hosts/staging-1/faults", json={**rule, "match": "GET /containers/*"})).raise_for_status()
+    socket = sandbox.facts.host("staging-1").engine_socket
+    client = await run(docker.DockerClient, base_url=f"unix://{socket}", version="auto")
+    with pytest.raises(docker.errors.APIError, match="a fault of the sandbox"):
+        await run(client.containers.list)
+    client.close()
+    assert (await state_of(admin, "staging-1"))["containers"][0]["running"] is True
     assert (await admin.delete("/hosts/staging-1/faults")).json() == []
 
 

@@ -18,8 +18,9 @@ CHECKOUT = Path(__file__).parents[3]
 
 
 @contextmanager
-def running(root: Path) -> Iterator[tuple[subprocess.Popen[str], SandboxFacts]]:
-    words = [*MODULE, "up", "--root", str(root), "--staging", "1", "--production", "1", "--engine", "process"]
+def running(root: Path, production: int = 1) -> Iterator[tuple[subprocess.Popen[str], SandboxFacts]]:
+    sizes = ["--staging", "1", "--production", str(production)]
+    words = [*MODULE, "up", "--root", str(root), *sizes, "--engine", "process"]
     facts = root / "sandbox.json"
     facts.unlink(missing_ok=True)
     with subprocess.Popen(words, cwd=CHECKOUT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as up:
@@ -62,9 +63,12 @@ def test_a_sandbox_that_ended_comes_back_as_it_was_and_leaves_no_process(tmp_pat
         os.kill(up.pid, end)
         assert up.wait(10) == (0 if end == signal.SIGTERM else -end)
         assert gone(before["pid"])
-    with running(tmp_path) as (up, second):
-        after = state(tmp_path)["production-1"]
-        assert second.model_copy(update={"pid": first.pid}) == first
+    with running(tmp_path, production=2) as (up, second):
+        states = state(tmp_path)
+        after = states["production-1"]
+        assert second.model_copy(update={"pid": first.pid, "hosts": first.hosts}) == first
+        assert second.host("production-1") == first.host("production-1")
+        assert states["production-2"]["version"]["body"] == {"version": "v1.0.0"}
         assert (after["containers"][0]["id"], after["containers"][0]["running"]) == (before["id"], True)
         assert after["version"]["body"] == {"version": "v1.0.0"}
         up.send_signal(signal.SIGINT)
