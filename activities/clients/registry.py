@@ -1,7 +1,6 @@
 """The registry as a release needs it: which digest a tag has, and whether the credentials are worth something."""
 
 import hashlib
-from datetime import timedelta
 
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -32,13 +31,10 @@ class _Refusal(BaseModel):
 
 
 class Registry:
-    """Close it with `aclose`."""
+    """`http` is the worker's client; the registry closes nothing."""
 
-    def __init__(self, timeout: timedelta = timedelta(seconds=15)) -> None:
-        self._http = httpx.AsyncClient(timeout=timeout.total_seconds(), follow_redirects=True)
-
-    async def aclose(self) -> None:
-        await self._http.aclose()
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
 
     async def digest(self, artifact: ArtifactTable, tag: str) -> str:
         """The digest of the manifest, list or index behind the tag, hashed from its bytes and equal to what the registry says.
@@ -91,7 +87,7 @@ class Registry:
         scheme = "http" if artifact.insecure else "https"
         url = f"{scheme}://{artifact.registry}/v2/" + (f"{artifact.image}/{path}" if path else "")
         try:
-            return await self._http.get(url, headers=_ACCEPT, auth=auth)
+            return await self._http.get(url, headers=_ACCEPT, auth=auth, follow_redirects=True)
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             raise Unreachable(

@@ -1,0 +1,142 @@
+"""One service on one host as one run may change it: look, take under a name of one's own, look again, then act."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from activities.clients.engine_container import (
+    Container,
+    ContainerDetails,
+    ContainerToCreate,
+    ListedImage,
+    LocalImage,
+)
+from activities.clients.engine_errors import Moved
+from activities.family import Family, Member, Names, labels
+from runbook.message import ReleaseRef
+from runbook.project import CredentialsTable, EnvironmentTable
+
+# Looks at a container just started, as parts of the time it is given to fail.
+_LOOKS = (0.2, 0.3, 0.5)
+LOG_LINES = 15
+
+
+class HostEngine(Protocol):
+    """A host's engine; `activities.clients.engine.Engine` says what each raises."""
+
+    host: str
+
+    async def containers(self) -> list[Container]: ...
+    async def inspect(self, container: str) -> ContainerDetails: ...
+    async def image(self, reference: str) -> LocalImage | None: ...
+    async def images(self) -> list[ListedImage]: ...
+    async def pull(self, repository: str, wanted: str, credentials: CredentialsTable | None) -> None: ...
+    async def create(self, wanted: ContainerToCreate) -> str: ...
+    async def rename(self, container: str, name: str) -> None: ...
+    async def set_restart(self, container: str, policy: str) -> None: ...
+    async def start(self, container: str) -> None: ...
+    async def stop(self, container: str, within: timedelta) -> None: ...
+    async def remove(self, container: str) -> None: ...
+    async def logs(self, container: str, lines: int) -> list[str]: ...
+
+
+class HostedService:
+    """`settle` is how long a container just started is watched for ending at once."""
+
+    def __init__(self, engine: HostEngine, environment: EnvironmentTable, ref: ReleaseRef, settle: timedelta) -> None:
+        self.engine = engine
+        self.environment = environment
+        self.ref = ref
+        self.own = Names(environment.container, ref.epoch)
+        self._settle = settle.total_seconds()
+
+    async def look(self) -> Family:
+        """The family as it is now.
+
+        Raises:
+            Refused: a later run has been here (cause FENCED), or another project has the name.
+        """
+        family = await self.see()
+        family.refuse_if_fenced(self.engine.host)
+        return family
+
+    async def see(self) -> Family:
+        """The same, even when a later run has been here."""
+        return Family.among(await self.engine.containers(), self.own, self.ref.project)
+
+    async def take(self, members: Iterable[tuple[Member, str]]) -> Family:
+        """Give each a name that only this run uses, and look again; all names are as before when a later run shows.
+
+        From here on the caller acts by those names: a run that lost them finds nobody there.
+        """
+        taken = [(member, name) for member, name in members if member.name != name]
+        for member, name in taken:
+            await self.engine.rename(member.id, name)
+        family = await self.see()
+        if family.latest > self.ref.epoch:
+            for member, name in reversed(taken):
+                await self._give_name_back(member, name, family)
+        family.refuse_if_fenced(self.engine.host)
+        return family
+
+    async def end(self, name: str) -> None:
+        """Stop the container that was taken under this name, for good."""
+        await self.engine.set_restart(name, "no")
+        await self.engine.stop(name, self.environment.stop_timeout)
+
+    async def failure_of(self, name: str) -> ContainerDetails | None:
+        """The container's state when it ended or was restarted just after its start; None when it stays up."""
+        for part in _LOOKS:
+            await asyncio.sleep(self._settle * part)
+            details = await self.engine.inspect(name)
+            if not details.steady:
+                return details
+        return None
+
+    async def last_words(self, container: str) -> list[str]:
+        """How it ended and the tail of its log, as evidence."""
+        with contextlib.suppress(Moved):
+            details = await self.engine.inspect(container)
+            said = [f"{details.state}, exit code {details.exit_code}, restarts {details.restarts}"]
+            return (
+                said + ([details.error[:300]] if details.error else []) + await self.engine.logs(container, LOG_LINES)
+            )
+        return []
+
+    async def drop(self, members: Sequence[Member]) -> None:
+        """Remove those that are of no use any more, by id; one that runs meanwhile stays."""
+        for member in members:
+            with contextlib.suppress(Moved):
+                await self.engine.remove(member.id)
+
+    def container(self, image: str, version: str, digest: str, lines: Sequence[str]) -> ContainerToCreate:
+        """A container that would serve, under the name of a new one. `lines` are the env file's."""
+        environment = self.environment
+        return ContainerToCreate(
+            name=self.own.new,
+            image=image,
+            labels=labels(self.ref, self.own.serving, version, digest),
+            environment=lines,
+            port=environment.port,
+            container_port=environment.container_port,
+            publish_on=environment.publish_on,
+            restart=environment.restart,
+            stop_timeout=math.ceil(environment.stop_timeout.total_seconds()),
+        )
+
+    def moved(self) -> Moved:
+        return Moved(f"{self.engine.host}: {self.own.serving} was changed by somebody else meanwhile; looked at again")
+
+    async def _give_name_back(self, member: Member, name: str, family: Family) -> None:
+        """By our own name, so that nothing happens once a later run took it.
+
+        Where that run has given the name before to another container, ours was the one it kept.
+        """
+        with contextlib.suppress(Moved):
+            try:
+                await self.engine.rename(name, member.name)
+            except Moved:
+                await self.engine.rename(name, Names(self.own.serving, family.latest).old)

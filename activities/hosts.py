@@ -1,0 +1,176 @@
+"""The steps on a host: probe, pull, way back, swap, logs, putting back, and what the engine itself lists."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Protocol
+
+from activities.answers import Probe, ask
+from activities.binding import performs
+from activities.clients.engine_errors import Moved
+from activities.env_file import parsed
+from activities.errors import Refused, Unreachable
+from activities.family import Family, Member, Names
+from activities.hosted_service import HostEngine
+from activities.local_image import held
+from activities.putting_back import PuttingBack
+from activities.swap import Swap
+from activities.way_back import way_back
+from runbook import steps
+from runbook.project import EnvironmentTable
+from runbook.service import (
+    FetchedLogs,
+    HealthToVerify,
+    HostOrder,
+    HostToProbe,
+    HostToPutBack,
+    ImageToPull,
+    LogsToFetch,
+    ProbedHost,
+    PulledImage,
+    RestoredHost,
+    RunningHost,
+    SwappedContainer,
+    SwapToMake,
+    WayBack,
+    WayBackToRecord,
+)
+from runbook.trouble import Cause
+
+_LINES_KEPT = 20
+
+
+class Hosts(Protocol):
+    async def engine(self, environment: EnvironmentTable, host: str) -> HostEngine: ...
+    async def read(self, environment: EnvironmentTable, host: str, path: str) -> bytes: ...
+
+
+class HostActivities:
+    """`settle`: how long a container just started is watched for ending at once."""
+
+    def __init__(self, hosts: Hosts, probe: Probe, settle: timedelta = timedelta(seconds=1)) -> None:
+        self._hosts = hosts
+        self._probe = probe
+        self._settle = settle
+
+    @performs(steps.STAGING_HEALTHY)
+    async def probe(self, order: HostToProbe) -> ProbedHost:
+        """The service answers that it is well; a host on which nothing was ever deployed is fine too."""
+        host, url = order.host, order.environment.health_url(order.host)
+        serving = (await self._family(order)).predecessor()
+        if serving is None:
+            return ProbedHost(summary=f"{host} runs no {order.environment.container} yet", version=None)
+        try:
+            health = await self._probe.look(url)
+        except Unreachable as silent:
+            raise Unreachable(f"{host}: {silent}", cause=Cause.UNHEALTHY, evidence=[str(serving)]) from None
+        if not health.healthy:
+            raise Unreachable(
+                f"{host} is not healthy: {url} says {health.said}; repair it, or release a version that does",
+                cause=Cause.UNHEALTHY,
+                evidence=[f"{url}: {health.said}", str(serving)],
+            )
+        stated = (await self._probe.look(order.environment.version_url(host))).version
+        return ProbedHost(
+            summary=f"{host} is healthy as {stated or 'an unknown version'}"[:149],
+            evidence=[f"{url}: {health.said}", str(serving)],
+            version=stated,
+        )
+
+    @performs(steps.PULL)
+    async def pull(self, order: ImageToPull) -> PulledImage:
+        engine, image = await self._engine(order), order.image
+        local, was_pulled = await held(engine, image.repository, image.digest, order.credentials)
+        how = "pulled" if was_pulled else "had"
+        return PulledImage(
+            summary=f"{order.host} {how} {image.tag}", evidence=[image.pinned, f"id {local.id}"], image_id=local.id
+        )
+
+    @performs(steps.WAY_BACK)
+    async def record_way_back(self, order: WayBackToRecord) -> WayBack:
+        return await way_back(await self._engine(order), order)
+
+    @performs(steps.STAGE)
+    async def stage(self, order: SwapToMake) -> SwappedContainer:
+        return await self._swap(order)
+
+    @performs(steps.SWAP)
+    async def swap(self, order: SwapToMake) -> SwappedContainer:
+        return await self._swap(order)
+
+    @performs(steps.RETURN)
+    async def go_back_to(self, order: SwapToMake) -> SwappedContainer:
+        return await self._swap(order)
+
+    @performs(steps.PUT_BACK)
+    async def put_back(self, order: HostToPutBack) -> RestoredHost:
+        return await PuttingBack(await self._engine(order), order, self._lines(order), self._settle).make()
+
+    @performs(steps.LOGS)
+    async def fetch_logs(self, order: LogsToFetch) -> FetchedLogs:
+        """The tail of the container's log, of the serving one without an id; none is a finding as well."""
+        engine = await self._engine(order)
+        name = order.container_id or order.environment.container
+        try:
+            lines = await engine.logs(name, order.lines)
+        except Moved:
+            return FetchedLogs(summary=f"{order.host} has no container {name[:64]}")
+        return FetchedLogs(summary=f"{order.host}: {len(lines)} lines of {name[:64]}", evidence=lines[-_LINES_KEPT:])
+
+    @performs(steps.VERIFY)
+    async def verify(self, order: HealthToVerify) -> RunningHost:
+        """Healthy, in the right version, and the engine's own list shows exactly the pinned image up."""
+        environment, host, image = order.environment, order.host, order.image
+        engine = await self._engine(order)
+        serving = (await self._family(order)).serving
+        local = await engine.image(image.pinned)
+        seen = await ask(self._probe, environment.health_url(host), environment.version_url(host), image.version)
+        evidence = [_listed(serving), *seen.lines]
+        if serving is None or local is None or not _is_pinned(serving, local.id, order):
+            raise Refused(
+                f"{host} does not list {image.reference} as {environment.container}, up: it has {_listed(serving)}; "
+                "somebody changed it since the swap",
+                cause=Cause.UNHEALTHY,
+                evidence=evidence,
+            )
+        if seen.fault:
+            raise Unreachable(f"{host}: {seen.fault.what}", cause=seen.fault.cause, evidence=evidence)
+        return RunningHost(
+            summary=f"{host} lists {image.tag} as {environment.container}, {serving.container.status}"[:149],
+            evidence=evidence,
+            host=host,
+            container_id=serving.id,
+        )
+
+    async def _swap(self, order: SwapToMake) -> SwappedContainer:
+        return await Swap(await self._engine(order), order, self._lines(order), self._settle).make()
+
+    def _lines(self, order: HostOrder) -> Callable[[], Awaitable[list[str]]]:
+        environment, host = order.environment, order.host
+
+        async def read() -> list[str]:
+            content = await self._hosts.read(environment, host, environment.env_file)
+            return parsed(content, f"{host}:{environment.env_file}")
+
+        return read
+
+    async def _engine(self, order: HostOrder) -> HostEngine:
+        return await self._hosts.engine(order.environment, order.host)
+
+    async def _family(self, order: HostOrder) -> Family:
+        engine = await self._engine(order)
+        own = Names(order.environment.container, order.ref.epoch)
+        return Family.among(await engine.containers(), own, order.ref.project)
+
+
+def _is_pinned(serving: Member, image_id: str, order: HealthToVerify) -> bool:
+    return (
+        serving.container.running
+        and serving.container.image_id == image_id
+        and order.container_id in {None, serving.id}
+    )
+
+
+def _listed(serving: Member | None) -> str:
+    """As `docker ps` shows it."""
+    shown = serving.container if serving else None
+    return f"{shown.name} {shown.image} {shown.status}" if shown else "no such container"

@@ -1,0 +1,67 @@
+"""What a host runs before the first change, so exactly that it can be run again."""
+
+import re
+from collections.abc import Callable
+
+from activities.clients.engine_container import LocalImage
+from activities.family import Family, Member, Names
+from activities.hosted_service import HostEngine
+from runbook.identifier import digest_of, version_of
+from runbook.service import WayBack, WayBackToRecord
+
+_TAG = re.compile(r":([\w][\w.-]{0,127})(?:@|$)")
+_VERSION_LABEL = "org.opencontainers.image.version"
+
+
+async def way_back(engine: HostEngine, order: WayBackToRecord) -> WayBack:
+    """The way back of one host; where a release was cut short, what served before it.
+
+    Raises:
+        Refused: a later run has been here (cause FENCED).
+    """
+    own = Names(order.environment.container, order.ref.epoch)
+    family = Family.among(await engine.containers(), own, order.ref.project)
+    family.refuse_if_fenced(order.host)
+    serving = family.predecessor()
+    if serving is None:
+        return WayBack(summary=f"{order.host} runs no {own.serving}: the way back is none", host=order.host)
+    image = await engine.image(serving.container.image_id)
+    repository = f"{order.artifact.registry}/{order.artifact.image}"
+    digest, version = _digest(serving, image, repository), _version(serving, image)
+    return WayBack(
+        summary=f"{order.host} runs {version or serving.container.image}, {serving.container.state}"[:149],
+        evidence=[f"{serving} {serving.container.short_id}", f"{repository}@{digest or ' no digest known'}"],
+        host=order.host,
+        container_id=serving.id,
+        container_name=serving.name,
+        image_id=serving.container.image_id,
+        digest=digest,
+        version=version,
+    )
+
+
+def _digest(serving: Member, image: LocalImage | None, repository: str) -> str | None:
+    """By label, by the reference it was created with, or the only one it can be."""
+    stated = [serving.digest, serving.container.image.partition("@")[2]]
+    known = [name.partition("@")[2] for name in (image.digests if image else []) if name.startswith(f"{repository}@")]
+    for digest in stated:
+        if digest and (digest in known or image is None) and _is(digest_of, digest):
+            return digest
+    return known[0] if len(known) == 1 and _is(digest_of, known[0]) else None
+
+
+def _version(serving: Member, image: LocalImage | None) -> str | None:
+    tag = _TAG.search(serving.container.image)
+    for text in (serving.version, tag[1] if tag else "", image.labels.get(_VERSION_LABEL, "") if image else ""):
+        version = text.removeprefix("v")
+        if version and _is(version_of, version):
+            return version
+    return None
+
+
+def _is(form: Callable[[str], str], text: str) -> bool:
+    try:
+        form(text)
+    except ValueError:
+        return False
+    return True
