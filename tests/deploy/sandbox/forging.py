@@ -19,7 +19,7 @@ from deploy.sandbox.forge_flavours import Flavour
 from deploy.sandbox.pipeline_settings import PipelineSettings
 from deploy.sandbox.registry import RegistrySettings, build_registry
 from deploy.sandbox.registry_store import RegistryStore
-from deploy.sandbox.serving import serving
+from deploy.sandbox.serving import PLAIN, serving
 from deploy.sandbox.shop import Shop
 
 TOKEN = "token-of-the-release-bot"
@@ -73,7 +73,9 @@ async def bench(
         async with serving(app) as served:
             shop = Shop(root / "checkout", served.url, TOKEN)
             headers = {"Authorization": f"token {TOKEN}"}
-            async with httpx.AsyncClient(base_url=served.url + API, headers=headers, trust_env=False) as client:
+            async with httpx.AsyncClient(
+                base_url=served.url + API, headers=headers, trust_env=False, verify=PLAIN
+            ) as client:
                 yield Bench(
                     root,
                     served.url,

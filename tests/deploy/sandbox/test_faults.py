@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from deploy.sandbox.faults import FaultMiddleware, FaultRule, Faults
-from deploy.sandbox.serving import Served, serving
+from deploy.sandbox.serving import PLAIN, Served, serving
 
 
 class Counter:
@@ -30,7 +30,10 @@ class Counter:
 @pytest.fixture
 async def counter() -> AsyncIterator[tuple[Counter, Served, httpx.AsyncClient]]:
     counter = Counter()
-    async with serving(counter.app) as served, httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with (
+        serving(counter.app) as served,
+        httpx.AsyncClient(base_url=served.url, trust_env=False, verify=PLAIN) as client,
+    ):
         yield counter, served, client
 
 

@@ -5,12 +5,13 @@ import httpx
 import pytest
 
 from deploy.sandbox.forge import Flavour
+from deploy.sandbox.serving import PLAIN
 from tests.deploy.sandbox.forging import API, NARROW, READER, STRANGER, TOKEN, bench
 
 
 async def ask(url: str, path: str, authorization: str | None = None, method: str = "GET") -> httpx.Response:
     headers = {"Authorization": authorization} if authorization else {}
-    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, verify=PLAIN) as client:
         return await client.request(method, path)
 
 

@@ -6,6 +6,7 @@ import pytest
 from deploy.sandbox.faults import FaultRule
 from deploy.sandbox.forge import Flavour
 from deploy.sandbox.forge_git import GitFailed
+from deploy.sandbox.serving import PLAIN
 from deploy.sandbox.shop import Shop
 from tests.deploy.sandbox.forging import QUICK, READER, bench, eventually
 
@@ -26,7 +27,7 @@ async def test_a_clone_has_what_was_pushed(tmp_path: Path) -> None:
 async def test_without_a_token_or_rights_git_is_turned_away(tmp_path: Path) -> None:
     async with (
         bench(tmp_path, pipeline=QUIET) as forge,
-        httpx.AsyncClient(base_url=forge.url, trust_env=False) as nobody,
+        httpx.AsyncClient(base_url=forge.url, trust_env=False, verify=PLAIN) as nobody,
     ):
         refs = await nobody.get("/acme/shop.git/info/refs", params={"service": "git-upload-pack"})
         assert refs.status_code == 401

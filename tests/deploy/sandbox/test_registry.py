@@ -12,7 +12,7 @@ from deploy.sandbox.images import Image, build_image
 from deploy.sandbox.images_push import push_image
 from deploy.sandbox.registry import RegistrySettings, build_registry
 from deploy.sandbox.registry_store import digest_of
-from deploy.sandbox.serving import serving
+from deploy.sandbox.serving import PLAIN, serving
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -25,7 +25,7 @@ NAME = "/v2/acme/shop"
 @pytest.fixture
 async def registry(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     app = build_registry(tmp_path, RegistrySettings())
-    async with serving(app) as served, httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with serving(app) as served, httpx.AsyncClient(base_url=served.url, trust_env=False, verify=PLAIN) as client:
         yield client
 
 
@@ -117,7 +117,10 @@ async def test_an_oci_index_is_404_to_a_client_that_does_not_name_it(
 
 async def test_a_forges_registry_serves_what_it_has_whatever_is_accepted(tmp_path: Path) -> None:
     app = build_registry(tmp_path, RegistrySettings(ignore_accept=True))
-    async with serving(app) as served, httpx.AsyncClient(base_url=served.url, trust_env=False) as registry:
+    async with (
+        serving(app) as served,
+        httpx.AsyncClient(base_url=served.url, trust_env=False, verify=PLAIN) as registry,
+    ):
         digest = await push(registry, build_image("1.0.0"), "v1.0.0")
 
         assert await head(registry, "v1.0.0", None) == (200, digest, DOCKER)
@@ -210,7 +213,7 @@ async def test_what_was_pushed_is_there_after_a_restart(tmp_path: Path) -> None:
     for _ in range(2):
         async with (
             serving(build_registry(tmp_path, RegistrySettings())) as served,
-            httpx.AsyncClient(base_url=served.url, trust_env=False) as registry,
+            httpx.AsyncClient(base_url=served.url, trust_env=False, verify=PLAIN) as registry,
         ):
             if not digests:
                 await push(registry, build_image("1.0.0"), "v1.0.0")

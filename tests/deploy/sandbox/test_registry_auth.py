@@ -10,7 +10,7 @@ import pytest
 from deploy.sandbox.images import build_image
 from deploy.sandbox.images_push import push_image
 from deploy.sandbox.registry import RegistrySettings, build_registry
-from deploy.sandbox.serving import serving
+from deploy.sandbox.serving import PLAIN, serving
 
 ACCOUNTS: dict[str, Any] = {"user": "bot", "password": "pw", "reader": "host", "reader_password": "ro"}
 MANIFEST = "/v2/acme/shop/manifests/v1.0.0"
@@ -20,7 +20,7 @@ PULL = "repository:acme/shop:pull"
 @asynccontextmanager
 async def registry(root: Path, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     app = build_registry(root, RegistrySettings(**ACCOUNTS, **settings))
-    async with serving(app) as served, httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with serving(app) as served, httpx.AsyncClient(base_url=served.url, trust_env=False, verify=PLAIN) as client:
         yield client
 
 

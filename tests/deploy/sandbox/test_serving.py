@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from deploy.sandbox.serving import serve, serving
+from deploy.sandbox.serving import PLAIN, serve, serving
 
 
 async def hello(_: Request) -> Response:
@@ -27,7 +27,7 @@ APP = Starlette(routes=[Route("/", hello), Route("/never", never)])
 
 async def test_an_app_is_served_on_a_free_port_and_gone_after_close() -> None:
     served = await serve(APP)
-    async with httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=served.url, trust_env=False, verify=PLAIN) as client:
         assert (await client.get("/")).text == "hello"
 
         await served.close()
@@ -48,7 +48,7 @@ async def test_an_app_is_served_on_a_socket_file_that_an_earlier_one_left(tmp_pa
 
 async def test_a_request_that_never_ends_holds_up_closing_for_a_second_only() -> None:
     served = await serve(APP)
-    async with httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=served.url, trust_env=False, verify=PLAIN) as client:
         request = asyncio.create_task(client.get("/never"))
         while not served.server.server_state.tasks:
             await asyncio.sleep(0.01)
