@@ -1,0 +1,20 @@
+"""The worker's HTTP client: bounded waits, no redirects, nothing tried twice behind anybody's back."""
+
+from datetime import timedelta
+
+import httpx
+
+_CONNECTIONS = 20
+
+
+def new_client(wait: timedelta = timedelta(seconds=10)) -> httpx.AsyncClient:
+    """A client that waits at most this long for a connection or for the next bytes; close it with `aclose`.
+
+    Whoever asks decides what a redirect means and whether trying again is safe.
+    """
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(wait.total_seconds(), connect=min(wait.total_seconds(), 5.0)),
+        limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
+        follow_redirects=False,
+        headers={"user-agent": "release-runbook"},
+    )
