@@ -15,7 +15,7 @@ export PATH := $(abspath $(VENV)/bin):$(PATH)
 PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,\
   $(shell $(each) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(each))))
 
-# Where the demo stops by itself: see `python -m deploy.demo --help`.
+# Only this act of the demo: `make demo ACT=2`.
 ACT ?=
 # What `make test` runs: `make test TESTS=tests/runbook`, `make test ARGS='-k gate -x'`.
 TESTS ?=
@@ -42,7 +42,7 @@ $(READY): requirements.lock
 	@touch $@
 
 demo: $(READY) ## watch releases on this machine: Temporal, forge, registry and hosts included
-	$(PY) -m deploy.demo $(ACT)
+	$(PY) -m deploy.demo $(if $(ACT),--act $(ACT))
 
 sandbox: $(READY) ## the same world, kept running for you to play with
 	$(PY) -m deploy.demo --keep

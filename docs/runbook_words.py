@@ -1,0 +1,44 @@
+"""What counts as done at each step of the runbook, and what is refused: the one part of its page that no code can say."""
+
+from collections.abc import Mapping
+
+from runbook import steps
+
+DONE: Mapping[str, str] = {
+    steps.PLAN.name: "The project's file is valid, every secret it names is there, the version is a semantic version "
+    "and the commit exists. The file is kept with the release as it was read, so a later edit changes nothing under way.",
+    steps.PLAN_ROLLBACK.name: "The version to return to is known to have been good, with its digest.",
+    steps.CI_GREEN.name: "Every status and every Actions run of the commit succeeded. None at all is not green.",
+    steps.CHANGELOG.name: "The changelog has a section for the version, and it isn't empty.",
+    steps.VERSION_BUMP.name: "Every file listed in `version_files` says exactly the version.",
+    steps.UAT.name: "The project's acceptance command exits 0 in a clean checkout of the commit; the end of its output is kept.",
+    steps.STAGING_HEALTHY.name: "What runs on the staging host now answers that it is healthy. Nothing there yet is fine.",
+    steps.CREDENTIALS.name: "The registry lets the worker read the image's own repository: its front door alone proves nothing.",
+    steps.ON_CALL.name: "A notice of the window reached on-call; its id is kept.",
+    steps.VERIFY_COMMIT.name: "The commit is on the release branch, and a checkout of it is clean. The last five commits are kept.",
+    steps.TAG.name: "The annotated tag `v<version>` is on exactly this commit at the origin. There already: done. On another commit: refused.",
+    steps.PIPELINE_RUN.name: "A run for the tag and the commit appeared in time.",
+    steps.PIPELINE_END.name: "The run came to its end. A failed one is run again; after the last attempt people decide.",
+    steps.PIPELINE_RERUN.name: "The forge was asked to run it again; where it can't be asked, the board says so.",
+    steps.VERIFY_ARTIFACT.name: "Three digests are one: the manifest's for this version, the registry's, and that of the pulled image. "
+    "A difference is looked at once more, then refused. An unknown digest is never promoted.",
+    steps.SCAN.name: "The project's scanner accepts the image, named by version and digest.",
+    steps.STAGE.name: "The staging host runs exactly that digest.",
+    steps.SMOKE_TEST.name: "The smoke test exits 0 against the staging host, and the service itself says that it is healthy and which version it is.",
+    steps.PULL.name: "The production host's engine has the image by its digest.",
+    steps.WAY_BACK.name: "What runs on the host now is recorded, before anything there is changed.",
+    steps.SWAP.name: "The new container runs. It was created before the old one was stopped, and the old one is kept, "
+    "stopped and renamed. A new one that doesn't start gives the old one its place back at once.",
+    steps.HEALTH.name: "Healthy and of the right version, several times in a row, from a container that does not restart, before the deadline.",
+    steps.RECORD.name: "The forge has the release exactly once, with digest, approvers and the head of the ledger; the related issue has a comment.",
+    steps.VERIFY.name: "Healthy, of the right version, and the engine's own list shows the pinned image up.",
+    steps.SOAK.name: "Production stayed well for the project's soak time. A failure that lasts rolls back.",
+    steps.LOGS.name: "The end of the container's log, for whoever is called.",
+    steps.PUT_BACK.name: "The host runs what it ran before the release, by its recorded digest. Where the stopped container is still there, "
+    "it is started again: that needs neither forge nor registry.",
+    steps.RETURN.name: "The host runs the good version that was asked for, by its recorded digest.",
+    steps.PUT_BACK_HEALTH.name: "Healthy and of that version, before the deadline.",
+    steps.POSTMORTEM.name: "One issue is open, with the timeline, the evidence, and links to the runbook and the incident template.",
+    steps.NOTIFY.name: "People were told. Told once, however often it was tried.",
+    steps.LEDGER.name: "The rows are in the ledger, each once, each with the hash of the row before it.",
+}
