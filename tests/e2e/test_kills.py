@@ -2,17 +2,19 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
 from runbook import steps
 from runbook.status import Outcome, State
+from runbook.step import Step
 from tests.e2e.conftest import Play
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 GOES_ON_WITHIN = 10.0
-BEFORE_GATE = [
+BEFORE_GATE: list[Step[Any, Any]] = [
     steps.CI_GREEN,
     steps.VERIFY_COMMIT,
     steps.TAG,
@@ -23,7 +25,7 @@ BEFORE_GATE = [
     steps.STAGE,
     steps.SMOKE_TEST,
 ]
-AFTER_GATE = [steps.PULL, steps.WAY_BACK, steps.SWAP, steps.HEALTH, steps.RECORD, steps.VERIFY, steps.SOAK]
+AFTER_GATE: list[Step[Any, Any]] = [steps.PULL, steps.WAY_BACK, steps.SWAP, steps.HEALTH, steps.RECORD, steps.VERIFY, steps.SOAK]
 
 
 async def test_a_worker_killed_at_every_step_in_turn_leaves_one_of_everything(play: Play) -> None:
