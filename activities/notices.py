@@ -1,0 +1,97 @@
+"""Tells people, once each: a notice that the ledger knows as sent is not sent again."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Protocol
+
+from activities.binding import performs
+from activities.errors import Refused, StepError, Unreachable
+from runbook import steps
+from runbook.message import Order
+from runbook.record import Entry, NoticeToSend, SentNotice
+
+ACTION = "notice"
+
+
+class Notifier(Protocol):
+    async def send(self, reference: str, title: str, body: str) -> None: ...
+
+
+class Ledger(Protocol):
+    async def has(self, event_id: str) -> bool: ...
+
+    async def keep(self, order: Order, entries: Sequence[Entry]) -> str: ...
+
+
+class NoticeActivities:
+    def __init__(self, notifier: Notifier, ledger: Ledger) -> None:
+        self._notifier = notifier
+        self._ledger = ledger
+
+    @performs(steps.ON_CALL)
+    async def on_call(self, order: NoticeToSend) -> SentNotice:
+        return await self._told(order)
+
+    @performs(steps.NOTIFY)
+    async def tell(self, order: NoticeToSend) -> SentNotice:
+        return await self._told(order)
+
+    async def _told(self, order: NoticeToSend) -> SentNotice:
+        """Send to each address that the ledger does not know as told; one that fails does not keep the others waiting.
+
+        A worker killed between sending and keeping sends twice: better than not at all, and the id in the text shows it.
+        """
+        notice = notice_id(order)
+        body = f"{order.body}\n\nnotice {notice} of {order.ref.workflow_id}".lstrip()
+        troubles: list[StepError] = []
+        references = addressed(order)
+        for reference in references:
+            try:
+                await self._once(order, notice, reference, body)
+            except StepError as trouble:
+                troubles.append(trouble)
+        if troubles:
+            raise _some_failed(notice, len(references), troubles)
+        people = order.to.replace("_", "-")
+        return SentNotice(
+            notice=notice,
+            summary=f"{people} told, notice {notice}",
+            evidence=[f"notice {notice} to {reference}: {order.title[:200]}" for reference in references][:20],
+        )
+
+    async def _once(self, order: NoticeToSend, notice: str, reference: str, body: str) -> None:
+        event = f"{ACTION}/{notice}/{hashlib.sha256(reference.encode()).hexdigest()[:12]}"
+        if await self._ledger.has(event):
+            return
+        await self._notifier.send(reference, order.title, body)
+        sent = Entry(
+            event=event,
+            actor="worker",
+            action=ACTION,
+            place=reference,
+            outcome="sent",
+            detail=f"{notice}: {order.title}"[:2000],
+            version=order.ref.version,
+        )
+        await self._ledger.keep(order, [sent])
+
+
+def notice_id(order: NoticeToSend) -> str:
+    """The same for every try at this notice of this run, another for any other."""
+    identity = f"{order.ref.workflow_id}/{order.ref.release}/{order.to}/{order.key}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:10]
+
+
+def addressed(order: NoticeToSend) -> list[str]:
+    """Each address once; approvers without addresses of their own are told through on-call's."""
+    own = order.notify.approvers if order.to == "approvers" else order.notify.on_call
+    return list(dict.fromkeys(own or order.notify.on_call))
+
+
+def _some_failed(notice: str, wanted: int, troubles: list[StepError]) -> StepError:
+    """Worth another try when any of them is."""
+    retryable = [trouble for trouble in troubles if trouble.retryable]
+    kind, worst = (Unreachable, retryable[0]) if retryable else (Refused, troubles[0])
+    said = "; ".join(str(trouble) for trouble in troubles)
+    message = f"notice {notice}: {len(troubles)} of {wanted} addresses not told: {said}"
+    return kind(message, cause=worst.cause, evidence=[str(trouble) for trouble in troubles][:20])

@@ -1,0 +1,125 @@
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from activities.clients.ledger import Ledger
+from activities.clients.notifier import Notifier
+from activities.errors import Refused, Unreachable
+from activities.notices import NoticeActivities, notice_id
+from runbook.message import ReleaseRef
+from runbook.record import NoticeToSend
+from tests.activities.hook import TOKEN, Hook, hook
+
+
+@pytest.fixture
+async def pager(tmp_path: Path) -> AsyncGenerator[Hook]:
+    async with hook() as running:
+        (tmp_path / "pager").write_text(running.address)
+        yield running
+
+
+@pytest.fixture
+async def chat(tmp_path: Path) -> AsyncGenerator[Hook]:
+    async with hook() as running:
+        (tmp_path / "chat").write_text(running.address)
+        yield running
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Generator[Ledger]:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def group(ledger: Ledger) -> NoticeActivities:
+    return NoticeActivities(Notifier(), ledger)
+
+
+def notice(tmp_path: Path, *on_call: str, release: str = "run", **more: Any) -> NoticeToSend:
+    ref = ReleaseRef(
+        project="shop", version="1.4.0", workflow_id="release-shop", release=release, epoch=1, requested_by="alice"
+    )
+    order = {"ref": ref, "to": "on_call", "key": "window", "title": "shop 1.4.0: window", "body": "alice releases shop"}
+    order["notify"] = {"on_call": [f"file:{tmp_path}/{name}" for name in on_call]}
+    return NoticeToSend.model_validate(order | more)
+
+
+async def test_everybody_on_call_is_told_once_with_the_notices_id(
+    group: NoticeActivities, tmp_path: Path, pager: Hook, chat: Hook
+) -> None:
+    order = notice(tmp_path, "pager", "chat", "pager")
+    told = await group.on_call(order)
+    assert told.notice == notice_id(order)
+    assert told.summary == f"on-call told, notice {told.notice}"
+    assert told.evidence[0] == f"notice {told.notice} to file:{tmp_path}/pager: shop 1.4.0: window"
+    for taken in (pager.taken, chat.taken):
+        assert [content["title"] for content in taken] == ["shop 1.4.0: window"]
+        assert taken[0]["message"] == f"alice releases shop\n\nnotice {told.notice} of release-shop"
+
+
+async def test_a_second_try_tells_nobody_again(
+    group: NoticeActivities, tmp_path: Path, pager: Hook, ledger: Ledger
+) -> None:
+    first = await group.on_call(notice(tmp_path, "pager"))
+    another_worker = NoticeActivities(Notifier(), ledger)
+    assert await another_worker.on_call(notice(tmp_path, "pager")) == first
+    assert len(pager.taken) == 1
+    [row] = await ledger.rows("shop")
+    assert (row.action, row.outcome, row.place) == ("notice", "sent", f"file:{tmp_path}/pager")
+    assert row.detail == f"{first.notice}: shop 1.4.0: window"
+
+
+async def test_another_notice_or_another_run_is_told(group: NoticeActivities, tmp_path: Path, pager: Hook) -> None:
+    await group.tell(notice(tmp_path, "pager"))
+    await group.tell(notice(tmp_path, "pager", key="gate"))
+    await group.tell(notice(tmp_path, "pager", release="run-2"))
+    assert len({content["message"] for content in pager.taken}) == 3
+
+
+async def test_one_address_that_fails_does_not_keep_the_others_from_being_told(
+    group: NoticeActivities, tmp_path: Path, pager: Hook, chat: Hook
+) -> None:
+    pager.status = 500
+    with pytest.raises(Unreachable, match=f"1 of 2 addresses not told: file:{tmp_path}/pager did not take"):
+        await group.on_call(notice(tmp_path, "pager", "chat"))
+    assert len(chat.taken) == 1
+    pager.status = 200
+    await group.on_call(notice(tmp_path, "pager", "chat"))
+    assert (len(pager.taken), len(chat.taken)) == (1, 1)
+
+
+async def test_an_address_that_is_none_is_refused_unless_another_is_worth_a_try(
+    group: NoticeActivities, tmp_path: Path, pager: Hook
+) -> None:
+    (tmp_path / "wrong").write_text(TOKEN)
+    with pytest.raises(Refused, match="1 of 2 addresses not told") as caught:
+        await group.on_call(notice(tmp_path, "wrong", "pager"))
+    assert TOKEN not in f"{caught.value} {caught.value.evidence}"
+    assert len(pager.taken) == 1
+    pager.status = 503
+    with pytest.raises(Unreachable, match="2 of 2 addresses not told"):
+        await group.on_call(notice(tmp_path, "wrong", "pager", key="another"))
+
+
+async def test_approvers_are_told_through_their_own_addresses_or_else_on_calls(
+    group: NoticeActivities, tmp_path: Path, pager: Hook, chat: Hook
+) -> None:
+    both = {"on_call": [f"file:{tmp_path}/pager"], "approvers": [f"file:{tmp_path}/chat"]}
+    told = await group.tell(notice(tmp_path, "pager", to="approvers", notify=both))
+    assert told.summary.startswith("approvers told")
+    assert (len(pager.taken), len(chat.taken)) == (0, 1)
+    await group.tell(notice(tmp_path, "pager", to="approvers", key="without"))
+    assert (len(pager.taken), len(chat.taken)) == (1, 1)
+
+
+async def test_a_ledger_that_is_away_keeps_the_notice_from_being_sent_twice(tmp_path: Path, pager: Hook) -> None:
+    away = Ledger(f"sqlite:///{tmp_path}/no/folder/ledger.db")
+    group = NoticeActivities(Notifier(), away)
+    with pytest.raises(Unreachable, match="the ledger at"):
+        await group.on_call(notice(tmp_path, "pager"))
+    away.close()
+    assert pager.taken == []
