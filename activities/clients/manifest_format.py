@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -64,7 +64,7 @@ def _of_document(node: Any, version: str, depth: int) -> Iterator[str]:
         for key, value in node:
             yield from (_inside if _is(key, version) else _of_document)(value, version, depth - 1)
     elif isinstance(node, list):
-        for item in cast("list[Any]", node):
+        for item in list[Any](node):
             yield from _of_document(item, version, depth - 1)
 
 
@@ -82,7 +82,7 @@ def _inside(node: Any, version: str, depth: int) -> Iterator[str]:
             if not _other_version(key) or _is(key, version):
                 yield from _inside(value, version, depth - 1)
     elif isinstance(node, list):
-        for item in cast("list[Any]", node):
+        for item in list[Any](node):
             yield from _inside(item, version, depth - 1)
 
 
@@ -107,10 +107,8 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def pairs(self, node: yaml.MappingNode) -> _Pairs:
-        return _Pairs(
-            (str(self.construct_object(key, deep=True)), self.construct_object(value, deep=True))
-            for key, value in node.value
-        )
+        read: Any = self.construct_object
+        return _Pairs((str(read(key, deep=True)), read(value, deep=True)) for key, value in node.value)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _Loader.pairs)
