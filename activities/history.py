@@ -17,8 +17,8 @@ ACTIONS = (OUTCOME, steps.SWAP.name)
 class History:
     """The versions whose release ended well, and which of them production is on.
 
-    A row `outcome` `released` puts its version on top; a row `rolled_back` to a version that was released takes off all
-    above that. A swap to a version never released, with no outcome after it, is a release that was broken off.
+    A row `outcome` `released` puts its version on top; a row `rolled_back` to one of them takes off all above
+    it. A swap to a version never released, with no outcome after it, is a release that was broken off.
     """
 
     def __init__(self, rows: Iterable[Row]) -> None:
@@ -56,8 +56,15 @@ class History:
             self._rise(row)
         elif row.outcome == Outcome.ROLLED_BACK:
             self._broken_off = False
-            if row.version in self._standing:
-                del self._standing[self._standing.index(row.version) + 1 :]
+            self._sink(row)
+
+    def _sink(self, row: Row) -> None:
+        """A rollback by hand may be known by its image alone: its run began before the version was."""
+        for index in reversed(range(len(self._standing))):
+            version = self._standing[index]
+            if version == row.version or self._released[version].digest == row.digest:
+                del self._standing[index + 1 :]
+                return
 
     def _rise(self, row: Row) -> None:
         try:

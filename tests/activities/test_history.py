@@ -1,12 +1,16 @@
+import hashlib
+
 import pytest
 
 from activities.clients.ledger_table import Row
 from activities.history import History
 
-DIGEST = "sha256:" + "a" * 64
+
+def digest_of(version: str) -> str:
+    return "sha256:" + hashlib.sha256(version.encode()).hexdigest()
 
 
-def row(seq: int, action: str, outcome: str, version: str, digest: str = DIGEST) -> Row:
+def row(seq: int, action: str, outcome: str, version: str, digest: str | None = None) -> Row:
     return Row(
         seq=seq,
         event=str(seq),
@@ -21,7 +25,7 @@ def row(seq: int, action: str, outcome: str, version: str, digest: str = DIGEST)
         outcome=outcome,
         detail="",
         evidence=[],
-        digest=digest,
+        digest=digest_of(version) if digest is None else digest,
         previous="",
     )
 
@@ -64,6 +68,14 @@ def test_production_is_where_the_outcomes_say(story: str, last_good: str | None,
     read = history(story)
     assert (read.last_good and read.last_good.version) == last_good
     assert (read.before and read.before.version) == before
+
+
+def test_a_rollback_is_known_by_its_image_where_its_row_names_no_version() -> None:
+    released = [row(seq, "outcome", "released", version) for seq, version in enumerate(("1.2.0", "1.3.0", "1.4.0"))]
+    read = History([*released, row(4, "outcome", "rolled_back", "0.0.0", digest_of("1.2.0"))])
+    assert read.last_good is not None
+    assert read.last_good.version == "1.2.0"
+    assert read.before is None
 
 
 def test_a_version_that_was_rolled_back_from_can_still_be_named() -> None:
