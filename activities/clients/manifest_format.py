@@ -3,14 +3,17 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
 
 import yaml
 
 from runbook.identifier import tag_of
 
-_DIGEST = re.compile(r"(?<![\w:])sha256:[0-9a-f]{64}(?![0-9A-Za-z])")
+_DIGEST = re.compile(r"(?<!\w)sha256:[0-9a-f]{64}(?![0-9A-Za-z])")
+_A_VERSION = re.compile(r"v?\d+\.\d+\.\d+.*")
 _NAMES = ("version", "tag")
+_DIGEST_KEY = "digest"
 _DEEPEST = 50
 
 
@@ -36,8 +39,14 @@ def digests_of(content: bytes, form: str, version: str) -> list[str]:
         raise Unreadable(" ".join(str(error).split())[:150]) from None
 
 
-class _Pairs(list[tuple[str, Any]]):
+@dataclass(frozen=True)
+class _Pairs:
     """An object with all its keys: a key written twice may hide a second digest."""
+
+    of: "list[tuple[str, _Node]]"
+
+
+_Node: TypeAlias = "_Pairs | list[_Node] | str | float | None"
 
 
 def _of_lines(text: str, version: str) -> Iterator[str]:
@@ -52,7 +61,7 @@ def _other_version(text: str) -> bool:
     return re.search(r"(?<![\w.+-])v\d+\.\d+\.\d+", text) is not None
 
 
-def _of_document(node: Any, version: str, depth: int) -> Iterator[str]:
+def _of_document(node: _Node, version: str, depth: int) -> Iterator[str]:
     """Look for the places that are about the version."""
     if depth == 0:
         raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
@@ -61,14 +70,14 @@ def _of_document(node: Any, version: str, depth: int) -> Iterator[str]:
         if named is not None and _is(named, version):
             yield from _inside(node, version, depth)
             return
-        for key, value in node:
+        for key, value in node.of:
             yield from (_inside if _is(key, version) else _of_document)(value, version, depth - 1)
     elif isinstance(node, list):
-        for item in list[Any](node):
+        for item in node:
             yield from _of_document(item, version, depth - 1)
 
 
-def _inside(node: Any, version: str, depth: int) -> Iterator[str]:
+def _inside(node: _Node, version: str, depth: int) -> Iterator[str]:
     """Every digest at a place that is about the version, but for what there is about another one."""
     if depth == 0:
         raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
@@ -78,16 +87,18 @@ def _inside(node: Any, version: str, depth: int) -> Iterator[str]:
         named = _named(node)
         if named is not None and not _is(named, version):
             return
-        for key, value in node:
-            if not _other_version(key) or _is(key, version):
+        # Beside its digest an entry may list those of its platforms and layers.
+        stated = [(key, value) for key, value in node.of if key == _DIGEST_KEY]
+        for key, value in stated or node.of:
+            if _is(key, version) or not _A_VERSION.fullmatch(key):
                 yield from _inside(value, version, depth - 1)
     elif isinstance(node, list):
-        for item in list[Any](node):
+        for item in node:
             yield from _inside(item, version, depth - 1)
 
 
 def _named(pairs: _Pairs) -> str | None:
-    return next((value for key, value in pairs if key in _NAMES and isinstance(value, str)), None)
+    return next((value for key, value in pairs.of if key in _NAMES and isinstance(value, str)), None)
 
 
 def _is(written: str, version: str) -> bool:
@@ -107,8 +118,8 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def pairs(self, node: yaml.MappingNode) -> _Pairs:
-        read: Any = self.construct_object
-        return _Pairs((str(read(key, deep=True)), read(value, deep=True)) for key, value in node.value)
+        read = cast("Any", self).construct_object
+        return _Pairs([(str(read(key, deep=True)), read(value, deep=True)) for key, value in node.value])
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _Loader.pairs)
