@@ -1,0 +1,112 @@
+"""The projects' files: one TOML a project in the worker's folder, every fault of it named at once with its path."""
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from activities.errors import Refused
+from runbook.identifier import ProjectName, without_latest
+from runbook.project import Project, fingerprint
+
+_LARGEST = 1024 * 1024
+_NAME: TypeAdapter[str] = TypeAdapter(ProjectName)
+_SAID = {"extra_forbidden": "there is no such key", "missing": "is missing"}
+
+
+@dataclass(frozen=True)
+class ReadProject:
+    """A project's file as it was read, and the sha256 of its bytes."""
+
+    project: Project
+    fingerprint: str
+
+
+class Projects:
+    """`<name>.toml` in `folder` is the project `name`; read anew each time, so that a correction counts at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self._folder.glob("*.toml") if _is_name(path.stem))
+
+    def load(self, name: str) -> ReadProject:
+        """The project's file; blocks for as long as the disk does.
+
+        Raises:
+            Refused: there is none, or it has faults: the message names them all, and so does its evidence.
+        """
+        path = self._folder / f"{name}.toml"
+        if not _is_name(name) or not path.is_file():
+            known = ", ".join(self.names()) or "none"
+            raise Refused(f"there is no project {name!r}: {path} is not there; projects of this worker: {known}")
+        content = _content(path)
+        project = parsed(content)
+        if isinstance(project, Project):
+            return ReadProject(project, fingerprint(content))
+        more = f" (and {len(project) - 20} more)" if len(project) > 20 else ""
+        raise Refused(f"{path.name}: {'; '.join(project[:20])}{more}", evidence=[fault[:300] for fault in project[:20]])
+
+
+def parsed(content: bytes) -> Project | list[str]:
+    """The project, or every fault of the file in one line each, with its path: `production.hosts[1]: …`."""
+    try:
+        tables = tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        return [f"byte {error.start + 1} is not UTF-8: save the file as UTF-8"]
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return [f"it is not TOML: {error}"]
+    faults = dict(_latest(tables, ()))
+    try:
+        project = Project.model_validate(tables)
+    except ValidationError as error:
+        for found in error.errors(include_url=False, include_input=False, include_context=False):
+            faults.setdefault(_path(found["loc"]), _SAID.get(found["type"], found["msg"].removeprefix("Value error, ")))
+    else:
+        if not faults:
+            return project
+    return [" ".join(f"{path}: {why}".split()) for path, why in faults.items()]
+
+
+def _latest(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:
+    """Every place that says :latest, in whatever key."""
+    if isinstance(value, str):
+        try:
+            without_latest(value)
+        except ValueError as error:
+            yield _path(at), str(error)
+    elif isinstance(value, dict):
+        for key, held in cast("dict[str, Any]", value).items():
+            yield from _latest(held, (*at, key))
+    elif isinstance(value, list):
+        for index, held in enumerate(cast("Sequence[Any]", value)):
+            yield from _latest(held, (*at, index))
+
+
+def _path(at: Sequence[str | int]) -> str:
+    """`production.hosts[1]`."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at)
+    return path.removeprefix(".") or "the file"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise Refused(f"{path} can't be read by the worker ({error.strerror}): make it readable for its user") from None
+    if len(content) > _LARGEST:
+        raise Refused(f"{path} is larger than 1 MiB: that is no project's file")
+    return content
+
+
+def _is_name(name: str) -> bool:
+    try:
+        _NAME.validate_python(name)
+    except ValidationError:
+        return False
+    return True
