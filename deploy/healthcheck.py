@@ -1,0 +1,58 @@
+"""`python -m deploy.healthcheck` exits 0 when Temporal has heard from this machine's worker in the last 90 seconds.
+
+It says whether the worker works, not whether it should be ended: a Temporal that is down makes it fail, and a restart of
+the worker mends nothing then.
+"""
+
+import asyncio
+import socket
+import sys
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from process.connection import Target, Unconnected, connect
+from process.ending import end
+from process.settings import BadSettings, StarterSettings, together
+from process.telemetry import silent_runtime
+
+_PATIENCE = timedelta(seconds=8)
+_HEARD_WITHIN = timedelta(seconds=90)
+
+
+async def main() -> int:
+    try:
+        settings, target = together(StarterSettings.read, Target.read)
+        client = await connect(target, program="healthcheck", patience=_PATIENCE, runtime=silent_runtime())
+        polling = await _polling(client, settings.task_queue)
+    except (BadSettings, Unconnected, RPCError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not polling:
+        print(f"no worker of {socket.gethostname()} polls {settings.task_queue} at {target}", file=sys.stderr)
+    return 0 if polling else 1
+
+
+async def _polling(client: Client, task_queue: str) -> bool:
+    described = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        ),
+        timeout=_PATIENCE,
+    )
+    return any(_is_ours(poller) for poller in described.pollers)
+
+
+def _is_ours(poller: PollerInfo) -> bool:
+    heard = poller.last_access_time.ToDatetime(tzinfo=UTC)
+    return poller.identity.startswith(f"worker@{socket.gethostname()}/") and datetime.now(UTC) - heard < _HEARD_WITHIN
+
+
+if __name__ == "__main__":
+    end(asyncio.run(main()))

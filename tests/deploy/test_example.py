@@ -1,0 +1,49 @@
+"""The example of a project's file and of the worker's environment."""
+
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from process.settings import StarterSettings, WorkerSettings
+from runbook.project import Project
+from tests.deploy.running import DEPLOY, ROOT, output_of
+
+EXAMPLE = DEPLOY / "projects" / "shop.toml"
+ENVIRONMENT = (DEPLOY / "env.example").read_text()
+
+
+def test_the_example_project_is_valid_and_holds_no_secret() -> None:
+    project = Project.model_validate(tomllib.loads(EXAMPLE.read_text()))
+    assert len(project.production.batches()) == 3
+    assert all(secret.startswith("file:/etc/release-runbook/secrets/") for secret in project.secrets())
+
+
+def test_an_editor_accepts_the_example_and_marks_a_misspelt_key() -> None:
+    schema = json.loads((DEPLOY / "projects" / "project.schema.json").read_text())
+    table = tomllib.loads(EXAMPLE.read_text())
+    jsonschema.validate(table, schema)
+    table["gate"]["aprovals"] = 2
+    with pytest.raises(jsonschema.ValidationError, match="aprovals"):
+        jsonschema.validate(table, schema)
+
+
+def test_the_environment_file_names_every_setting_and_no_other() -> None:
+    named = set(re.findall(r"^(?:# )?(RUNBOOK_\w+)=", ENVIRONMENT, re.MULTILINE))
+    assert named == {f"RUNBOOK_{field.upper()}" for field in WorkerSettings.model_fields}
+    assert set(StarterSettings.model_fields) - set(WorkerSettings.model_fields) == {"user"}
+
+
+def test_the_worker_takes_the_environment_file_and_what_it_shows_are_the_defaults(tmp_path: Path) -> None:
+    shown = re.sub(r"^# (RUNBOOK_|TEMPORAL_)", r"\1", ENVIRONMENT, flags=re.MULTILINE)
+    variables = dict(re.findall(r"^(RUNBOOK_\w+)=(.*)$", shown, re.MULTILINE))
+    variables |= {"RUNBOOK_PROJECTS": str(EXAMPLE.parent), "RUNBOOK_STATE": str(tmp_path)}
+    read = "from process.settings import WorkerSettings; print(WorkerSettings.read().model_dump_json())"
+    settings = json.loads(output_of([sys.executable, "-c", read], environment=variables, folder=ROOT))
+    for field in ("grace", "max_activities", "log_format", "log_level", "task_queue"):
+        assert settings[field] == WorkerSettings.model_fields[field].default
+    assert settings["tagger"][1] == "releases@example.net"
