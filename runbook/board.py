@@ -13,12 +13,17 @@ _SIGNS = {
     State.STOPPED: "■",
 }
 _SHOWN_MESSAGES = 8
+_SHOWN_NEEDS = 10
+_SHOWN_ROWS = 300
+_SHOWN_CHARACTERS = 100_000
 
 
 def board(status: Status) -> str:
-    """At most some kilobytes of Markdown."""
+    """At most 100,000 characters of Markdown; what people must act on comes first."""
     parts = [_headline(status)]
-    parts += [_need(need) for need in status.needs]
+    parts += [_need(need) for need in status.needs[:_SHOWN_NEEDS]]
+    if len(status.needs) > _SHOWN_NEEDS:
+        parts.append(f"… and {len(status.needs) - _SHOWN_NEEDS} more steps need a person.")
     if status.gate is not None:
         parts.append(_gate(status.gate))
     if status.rows:
@@ -26,14 +31,14 @@ def board(status: Status) -> str:
     parts += _evidence(status.rows)
     if status.messages:
         parts.append(_messages(status))
-    return "\n\n".join(parts) + "\n"
+    return _fitting("\n\n".join(parts) + "\n")
 
 
 def _headline(status: Status) -> str:
     state = status.outcome or status.stage
     lines = [f"# {status.project} {status.version}: {state}"]
     if status.summary:
-        lines.append(status.summary)
+        lines.append(_cell(status.summary, 1000))
     facts = [f"asked for by {status.requested_by}"]
     if status.reason:
         facts.append(f"because: {_cell(status.reason)}")
@@ -46,7 +51,7 @@ def _headline(status: Status) -> str:
 
 def _need(need: Need) -> str:
     where = f" on {need.host}" if need.host else ""
-    lines = [f"## ☎ A person is needed: {need.step}{where}", f"{need.cause}: {_cell(need.what)}"]
+    lines = [f"## ☎ A person is needed: {need.step}{where}", f"{need.cause}: {_cell(need.what, 1000)}"]
     if need.hint:
         lines.append(f"*{_cell(need.hint)}*")
     if need.until:
@@ -68,14 +73,15 @@ def _gate(gate: GateView) -> str:
         f"Expires {_time(gate.expires)} UTC; then the release is closed and nothing is promoted.",
     ]
     if gate.changelog:
-        lines.append("Changes:\n\n" + "\n".join(f"> {line}" for line in gate.changelog.splitlines()[:40]))
+        lines.append("Changes:\n\n" + "\n".join(f"> {line}" for line in gate.changelog[:4000].splitlines()[:40]))
     lines.append("To decide, send the signal `approve` or `reject` with one JSON object:")
-    return "\n\n".join(lines) + "\n\n" + _code(gate.how_to)
+    return "\n\n".join(lines) + "\n\n" + _code([gate.payload, "", *gate.how_to] if gate.payload else gate.how_to)
 
 
 def _rows(rows: list[Row]) -> str:
     head = "| | step | host | tries | found |\n| --- | --- | --- | --- | --- |"
-    return "\n".join([head, *(_row(row) for row in rows)])
+    more = f"\n\n… and {len(rows) - _SHOWN_ROWS} more rows" if len(rows) > _SHOWN_ROWS else ""
+    return "\n".join([head, *(_row(row) for row in rows[:_SHOWN_ROWS])]) + more
 
 
 def _row(row: Row) -> str:
@@ -98,11 +104,22 @@ def _messages(status: Status) -> str:
 
 
 def _code(lines: list[str]) -> str:
-    return "```\n" + "\n".join(line.replace("```", "'''") for line in lines) + "\n```"
+    return "```\n" + "\n".join(_line(line).replace("```", "'''")[:1000] for line in lines) + "\n```"
 
 
-def _cell(text: str) -> str:
-    return text.replace("\n", " ").replace("|", "\\|")[:400]
+def _cell(text: str, most: int = 400) -> str:
+    """One line of text that can't pass for markup of the board's own."""
+    return _line(text).replace("|", "\\|").replace("<", "&lt;")[:most]
+
+
+def _line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
+def _fitting(text: str) -> str:
+    if len(text) <= _SHOWN_CHARACTERS:
+        return text
+    return text[:_SHOWN_CHARACTERS].rpartition("\n")[0] + "\n\n… and more, see the query `status`\n"
 
 
 def _time(moment: datetime) -> str:

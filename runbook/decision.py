@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,6 +11,7 @@ from runbook import names
 from runbook.identifier import Digest, Person
 
 _SHOWN = 120
+_MOST_FIELDS = 20
 EXAMPLES = {
     names.APPROVE: '{"by": "alice", "digest": "sha256:…", "comment": ""}',
     names.REJECT: '{"by": "alice", "digest": "sha256:…", "comment": "why not"}',
@@ -36,14 +38,21 @@ class Judgement(_Sent):
 
 
 class Instruction(_Sent):
-    """`retry`, `abort` or `roll_back`; `step` narrows a retry to one step."""
+    """`retry`, `abort` or `roll_back`; `step` narrows a retry to one step, or as `step/host` to one host of it."""
 
     kind: Literal["retry", "abort", "roll_back"]
     reason: str = Field(default="", max_length=2000)
-    step: str | None = Field(default=None, max_length=100)
+    step: str | None = Field(default=None, max_length=400)
 
 
 Decision = Judgement | Instruction
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A payload that nobody could decode; `what` says what it is."""
+
+    what: str
 
 
 class Malformed(BaseModel):
@@ -67,21 +76,24 @@ def read_decision(name: str, payloads: Sequence[Any]) -> Decision | Malformed:
     """The decision in a message of this name, whatever its payloads are."""
     example = EXAMPLES.get(name)
     if example is None:
-        return Malformed(name=name[:60], why=f"there is no such message; send one of {', '.join(names.SIGNALS)}")
-    if len(payloads) != 1:
+        return Malformed(name=_word(name), why=f"there is no such message; send one of {', '.join(names.SIGNALS)}")
+    if not payloads:
+        return Malformed(name=name, why=f"came without an object; send {example}")
+    if len(payloads) > 1:
         return Malformed(name=name, why=f"takes one JSON object, not {len(payloads)} values; send {example}")
     return _read_object(name, payloads[0], example)
 
 
 def _read_object(name: str, payload: Any, example: str) -> Decision | Malformed:
-    if payload is None:
-        return Malformed(name=name, why=f"came without an object; send {example}")
-    if not isinstance(payload, dict):
-        return Malformed(name=name, why=f"takes one JSON object, not {_short(payload)}; send {example}")
+    why = _no_object(payload)
+    if why:
+        return Malformed(name=name, why=f"{why}; send {example}")
     fields = dict(cast("dict[str, Any]", payload))
     kind = fields.pop("decision", None) if name == names.DECIDE else name
     if kind not in names.SIGNALS:
         return Malformed(name=name, why=f'"decision" is one of {", ".join(names.SIGNALS)}; send {example}')
+    if "kind" in fields:
+        return Malformed(name=name, why=f"kind: no such field; send {example}")
     model = Judgement if kind in {names.APPROVE, names.REJECT} else Instruction
     try:
         return model.model_validate({**fields, "kind": kind})
@@ -89,9 +101,23 @@ def _read_object(name: str, payload: Any, example: str) -> Decision | Malformed:
         return Malformed(name=name, why=f"{_faults(error)}; send {example}")
 
 
+def _no_object(payload: Any) -> str:
+    """Why this can't be a decision's object, whatever its fields; empty when it may be one."""
+    match payload:
+        case None:
+            return "came without an object"
+        case Unreadable():
+            return f"can't be read, it is {payload.what}"
+        case dict():
+            count = len(cast("dict[str, Any]", payload))
+            return f"has {count} fields" if count > _MOST_FIELDS else ""
+        case _:
+            return f"takes one JSON object, not {_short(payload)}"
+
+
 def _faults(error: ValidationError) -> str:
     faults = [
-        f"{'.'.join(str(part)[:40] for part in fault['loc']) or 'object'}: {_reason(fault['msg'])}"
+        f"{'.'.join(_word(part) for part in fault['loc']) or 'object'}: {_reason(fault['msg'])}"
         for fault in error.errors(include_url=False, include_input=False)
     ]
     more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
@@ -102,9 +128,14 @@ def _reason(message: str) -> str:
     return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "no such field")[:200]
 
 
+def _word(text: object) -> str:
+    word = str(text)[:60]
+    return word if word.isprintable() else ascii(word)
+
+
 def _short(payload: Any) -> str:
     try:
         text = json.dumps(payload)
-    except (TypeError, ValueError):
-        text = repr(payload)
+    except (TypeError, ValueError, RecursionError):
+        text = type(payload).__name__
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"

@@ -50,8 +50,9 @@ class Orders(HostOrders):
     def run_to_await(self, run: int, after: str) -> pipeline.RunToAwait:
         return pipeline.RunToAwait(**self._of_run(), run=run, after=after)
 
-    def run_to_repeat(self, run: int) -> pipeline.RunToRepeat:
-        return pipeline.RunToRepeat(**self._of_run(), run=run)
+    def run_to_repeat(self, run: int, after: str) -> pipeline.RunToRepeat:
+        """Run `run` again, whose end that failed is the one marked `after`."""
+        return pipeline.RunToRepeat(**self._of_run(), run=run, after=after)
 
     def artifact_to_verify(self) -> artifact.ArtifactToVerify:
         return artifact.ArtifactToVerify(

@@ -33,7 +33,7 @@ def of_release(project: Project) -> list[Row]:
         *swaps,
         row_of(steps.RECORD),
         *(row_of(steps.VERIFY, host) for host in production),
-        row_of(steps.SOAK),
+        *([row_of(steps.SOAK)] if project.production.soak.lasts else []),
     ]
 
 

@@ -47,8 +47,9 @@ class Row(BaseModel):
 
 
 class Need(BaseModel):
-    """Why a person is needed, and what that person can send."""
+    """Why a person is needed, and what that person can send. `number` tells it from the run's other needs."""
 
+    number: int = 0
     step: str
     host: str = ""
     cause: str
@@ -67,7 +68,10 @@ class GivenApproval(BaseModel):
 
 
 class GateView(BaseModel):
-    """What people see at the gate: exactly what is authorized, by how many, until when, and what to send."""
+    """What people see at the gate: exactly what is authorized, by how many, until when, and what to send.
+
+    `payload` is the JSON of a decision, for the UI's box; `how_to` are whole commands.
+    """
 
     open: bool = True
     image: str
@@ -81,6 +85,7 @@ class GateView(BaseModel):
     opened: datetime
     expires: datetime
     changelog: str = ""
+    payload: str = ""
     how_to: list[str] = []
 
 
@@ -131,10 +136,10 @@ class RollbackResult(Message):
 
 
 def timeline(status: Status) -> list[str]:
-    """What happened, a line each, for the postmortem."""
+    """What happened, in its order, a line each, for the postmortem."""
+    ended = [(row.finished, row) for row in status.rows if row.finished]
     return [
-        f"{row.finished:%Y-%m-%d %H:%M:%S} UTC {row.title}{' on ' + row.host if row.host else ''}: "
+        f"{finished:%Y-%m-%d %H:%M:%S} UTC {row.title}{' on ' + row.host if row.host else ''}: "
         f"{row.trouble or row.finding or row.state}"[:300]
-        for row in status.rows
-        if row.finished
+        for finished, row in sorted(ended, key=lambda end: end[0])
     ]

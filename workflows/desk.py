@@ -10,10 +10,11 @@ from temporalio.common import RawValue
 with workflow.unsafe.imports_passed_through():
     from runbook import names
     from runbook.board import board
-    from runbook.decision import EXAMPLES, Instruction, Malformed, Verdict, read_decision
+    from runbook.decision import EXAMPLES, Decision, Instruction, Judgement, Malformed, Verdict, read_decision
     from workflows.escalation import Escalation
     from workflows.gate import Gate
     from workflows.journal import Journal
+    from workflows.payload import opened, undecoded
 
 T = TypeVar("T")
 
@@ -26,35 +27,42 @@ class Desk:
     escalation: Escalation | None = None
     stop: Instruction | None = None
     promoting = False
+    returning = False
     _work: "asyncio.Task[Any] | None" = None
 
     @workflow.signal(name=names.APPROVE, description=f"Authorize the digest on show: {EXAMPLES[names.APPROVE]}")
-    def approve(self, payload: Any = None, *more: Any) -> None:
-        self._hear(names.APPROVE, (payload, *more))
+    @undecoded
+    def approve(self, *payloads: Any) -> None:
+        self._hear(names.APPROVE, payloads)
 
     @workflow.signal(name=names.REJECT, description=f"End the release at the gate: {EXAMPLES[names.REJECT]}")
-    def reject(self, payload: Any = None, *more: Any) -> None:
-        self._hear(names.REJECT, (payload, *more))
+    @undecoded
+    def reject(self, *payloads: Any) -> None:
+        self._hear(names.REJECT, payloads)
 
     @workflow.signal(name=names.RETRY, description=f"Try the waiting step again: {EXAMPLES[names.RETRY]}")
-    def retry(self, payload: Any = None, *more: Any) -> None:
-        self._hear(names.RETRY, (payload, *more))
+    @undecoded
+    def retry(self, *payloads: Any) -> None:
+        self._hear(names.RETRY, payloads)
 
     @workflow.signal(name=names.ABORT, description=f"Stop; after promotion began, roll back: {EXAMPLES[names.ABORT]}")
-    def abort(self, payload: Any = None, *more: Any) -> None:
-        self._hear(names.ABORT, (payload, *more))
+    @undecoded
+    def abort(self, *payloads: Any) -> None:
+        self._hear(names.ABORT, payloads)
 
     @workflow.signal(name=names.ROLL_BACK, description=f"Return production: {EXAMPLES[names.ROLL_BACK]}")
-    def roll_back(self, payload: Any = None, *more: Any) -> None:
-        self._hear(names.ROLL_BACK, (payload, *more))
+    @undecoded
+    def roll_back(self, *payloads: Any) -> None:
+        self._hear(names.ROLL_BACK, payloads)
 
     @workflow.signal(dynamic=True)
     def unknown(self, name: str, args: Sequence[RawValue]) -> None:
         self._hear(name, args)
 
     @workflow.update(name=names.DECIDE, description=f"A decision, answered at once: {EXAMPLES[names.DECIDE]}")
-    async def decide(self, payload: Any = None, *more: Any) -> dict[str, Any]:
-        return self._hear(names.DECIDE, (payload, *more)).model_dump(mode="json")
+    @undecoded
+    async def decide(self, *payloads: Any) -> dict[str, Any]:
+        return self._hear(names.DECIDE, payloads).model_dump(mode="json")
 
     @workflow.query(name=names.STATUS, description="The whole release as JSON")
     def status(self) -> dict[str, Any]:
@@ -74,41 +82,62 @@ class Desk:
         """Do the run's work; `abort` and `roll_back` cancel it, as a cancellation from outside does."""
         task = asyncio.create_task(work)
         self._work = task
-        self.journal.stopping = self.is_stopping
+        if self.is_stopping():
+            task.cancel()
         return await task
 
     def is_stopping(self) -> bool:
         return self.stop is not None or workflow.cancellation_reason() is not None
 
     def _hear(self, name: str, payloads: Sequence[Any]) -> Verdict:
-        decision = read_decision(name, payloads)
+        decision = read_decision(name, opened(payloads))
         if isinstance(decision, Malformed):
             self.journal.note(f"not understood: {decision}")
+            self.journal.ledger.say_refused("unknown", decision.name, f"not understood: {decision.why}")
             return Verdict(accepted=False, why=decision.why)
-        verdict = self._judge(decision) if isinstance(decision, Instruction) else self._at_gate(decision)
-        said = "accepted" if verdict.accepted else "refused"
-        self.journal.note(f"{decision.kind} by {decision.by} {said}: {verdict.why}")
+        verdict = self._judge(decision)
+        self._remember(decision, verdict)
         return verdict
 
-    def _at_gate(self, decision: Any) -> Verdict:
-        return self.gate.judge(decision)
+    def _remember(self, decision: Decision, verdict: Verdict) -> None:
+        ledger = self.journal.ledger
+        said = decision.comment if isinstance(decision, Judgement) else decision.reason
+        detail = f"{verdict.why}; said: {said}" if said else verdict.why
+        digest = decision.digest if isinstance(decision, Judgement) else ""
+        if verdict.accepted:
+            ledger.say(decision.by, decision.kind, "accepted", detail, digest=digest)
+        else:
+            ledger.say_refused(decision.by, decision.kind, detail, digest=digest)
+        what = "accepted" if verdict.accepted else "refused"
+        self.journal.note(f"{decision.kind} by {decision.by} {what}: {detail}")
 
-    def _judge(self, instruction: Instruction) -> Verdict:
-        if self.journal.status.outcome is not None:
+    def _judge(self, decision: Decision) -> Verdict:
+        if self.journal.status.outcome is not None or (self._work is not None and self._work.done()):
             return Verdict(accepted=False, why="it has ended already")
-        if instruction.kind == names.RETRY:
-            if self.escalation is None:
-                return Verdict(accepted=False, why="no step waits for a person, so there is nothing to retry")
-            return self.escalation.answer(instruction)
-        return self._halt(instruction)
+        if isinstance(decision, Judgement):
+            return self.gate.judge(decision)
+        if decision.kind != names.RETRY:
+            return self._halt(decision)
+        if self.escalation is None:
+            return Verdict(accepted=False, why="no step waits for a person, so there is nothing to retry")
+        return self.escalation.answer(decision)
 
     def _halt(self, instruction: Instruction) -> Verdict:
-        if instruction.kind == names.ROLL_BACK and not self.promoting:
-            return Verdict(accepted=False, why="production was not touched yet: send abort to stop the release")
-        if self.stop is not None:
-            return Verdict(accepted=False, why=f"it is stopping already, {self.stop.by} asked for it")
-        if self._work is None:
-            return Verdict(accepted=False, why="it has not begun")
+        why_not = self._why_not_halted(instruction.kind)
+        if why_not:
+            return Verdict(accepted=False, why=why_not)
         self.stop = instruction
-        self._work.cancel()
+        if self._work is not None:
+            self._work.cancel()
         return Verdict(accepted=True, why="rolling back" if self.promoting else "stopping")
+
+    def _why_not_halted(self, kind: str) -> str:
+        if self.stop is not None:
+            return f"it is stopping already, {self.stop.by} asked for it"
+        if self.returning:
+            return "production is being rolled back already"
+        if kind == names.ROLL_BACK and self.journal.status.kind == "rollback":
+            return "it is a rollback: it goes on until production is back, only abort gives it up"
+        if kind == names.ROLL_BACK and not self.promoting:
+            return "production was not touched yet: send abort to stop the release"
+        return ""

@@ -1,5 +1,7 @@
 """A step that needs a person: on-call is told, reminded, and the step waits for what that person sends."""
 
+import contextlib
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from typing import TypeVar
 
@@ -21,13 +23,16 @@ FindingT = TypeVar("FindingT", bound=Finding)
 
 
 class Escalation:
-    """Performs steps for which people can be asked."""
+    """Performs steps for which people can be asked. `way_out` is what one sends instead of `retry` now."""
 
-    def __init__(self, journal: Journal, orders: HostOrders, *, patient: bool = False) -> None:
+    def __init__(
+        self, journal: Journal, orders: HostOrders, *, way_out: Callable[[], str], patient: bool = False
+    ) -> None:
         self._journal = journal
         self._orders = orders
+        self._way_out = way_out
         self._patient = patient
-        self._answered: list[Need] = []
+        self._waiting: set[int] = set()
         self._calls = 0
 
     async def perform(
@@ -47,74 +52,96 @@ class Escalation:
 
     async def wait(self, failure: StepFailed) -> None:
         """Return when somebody sent `retry`."""
-        need = self._call(failure)
+        until = None if self._patient else workflow.now() + self._orders.project.wait.person
+        need = self._need(failure, [names.RETRY, self._way_out()])
+        need.until = until
         row = self._journal.expect(failure.step, failure.host)
         row.state = State.NEEDS_PERSON
-        self._journal.status.needs.append(need)
-        self._journal.changed()
+        self._waiting.add(need.number)
         try:
-            await self._until_answered(need)
+            with self._shown(need):
+                await self._until_answered(need)
         finally:
-            self._journal.status.needs.remove(need)
-            self._journal.changed()
+            # Whatever ended the wait: a row that nobody waits for any more is a failed one until it is tried again.
+            row.state = State.FAILED
+            self._waiting.discard(need.number)
+
+    @contextlib.contextmanager
+    def asking(self, failure: StepFailed) -> Generator[None]:
+        """Ask a person for something that the release will see by itself; `retry` has nothing to do with it."""
+        need = self._need(failure, [self._way_out()])
+        with self._shown(need):
+            self._tell(need, 0)
+            yield
 
     def answer(self, instruction: Instruction) -> Verdict:
         """`retry`: which waiting steps go on."""
-        waiting = [need for need in self._journal.status.needs if need not in self._answered]
-        meant = [need for need in waiting if instruction.step in {None, need.step}]
+        waiting = [need for need in self._journal.status.needs if need.number in self._waiting]
+        meant = [need for need in waiting if instruction.step in {None, need.step, _place(need)}]
         if not meant:
             what = f"{instruction.step} does not wait" if instruction.step and waiting else "no step waits for a person"
             return Verdict(accepted=False, why=f"{what}, so there is nothing to retry")
-        self._answered += meant
-        return Verdict(accepted=True, why=f"{', '.join(need.step for need in meant)}: tried again")
+        self._waiting.difference_update(need.number for need in meant)
+        return Verdict(accepted=True, why=f"{', '.join(_place(need) for need in meant)}: tried again")
 
-    def _call(self, failure: StepFailed) -> Need:
+    def _need(self, failure: StepFailed, answers: list[str]) -> Need:
         self._calls += 1
-        wait = self._orders.project.wait
-        later = (
-            names.ROLL_BACK
-            if self._journal.status.stage in {"promotion", "record", "verification", "soak"}
-            else names.ABORT
-        )
         return Need(
+            number=self._calls,
             step=failure.step.name,
             host=failure.host,
             cause=failure.cause,
             what=failure.what,
             hint=failure.hint,
             evidence=failure.evidence,
-            send=[how_to_send(self._journal.status.workflow_id, name) for name in (names.RETRY, later)],
+            send=[how_to_send(self._journal.status.workflow_id, name) for name in answers],
             since=workflow.now(),
-            until=None if self._patient else workflow.now() + wait.person,
         )
+
+    @contextlib.contextmanager
+    def _shown(self, need: Need) -> Generator[None]:
+        needs = self._journal.status.needs
+        needs.append(need)
+        self._journal.changed()
+        try:
+            yield
+        finally:
+            needs[:] = [other for other in needs if other.number != need.number]
+            self._journal.changed()
 
     async def _until_answered(self, need: Need) -> None:
         every = self._orders.project.wait.remind_every
-        number = self._calls
         told = 0
-        while need not in self._answered:
-            self._tell(need, f"need/{number}/{told}", reminder=told > 0)
+        while need.number in self._waiting:
+            self._tell(need, told)
             told += 1
             patience = every if need.until is None else min(every, time_left(need.until))
             try:
                 await workflow.wait_condition(
-                    lambda: need in self._answered, timeout=patience, timeout_summary=f"{need.step} needs a person"
+                    lambda: need.number not in self._waiting,
+                    timeout=patience,
+                    timeout_summary=f"{_place(need)} needs a person",
                 )
             except TimeoutError:
-                if need.until is not None and time_left(need.until).total_seconds() <= 0:
+                if need.until is not None and time_left(need.until) <= timedelta(0):
                     waited = spoken(self._orders.project.wait.person)
-                    raise Stop(Outcome.ABORTED, f"{need.step} needed a person and nobody decided in {waited}") from None
+                    why = f"{_place(need)} needed a person and nobody decided in {waited}"
+                    raise Stop(Outcome.ABORTED, why) from None
 
-    def _tell(self, need: Need, key: str, *, reminder: bool) -> None:
+    def _tell(self, need: Need, told: int) -> None:
         where = f" on {need.host}" if need.host else ""
-        title = (
-            f"{'Reminder: ' if reminder else ''}{self._journal.status.workflow_id} needs a person: {need.step}{where}"
-        )
-        body = "\n".join([need.what, need.hint, *need.evidence[-10:], "Send one of:", *need.send])
-        self._journal.soon(self._journal.try_to(steps.NOTIFY, self._orders.notice("on_call", key, title, body)))
+        reminder = "Reminder: " if told else ""
+        title = f"{reminder}{self._journal.status.workflow_id} needs a person: {need.step}{where}"
+        body = "\n".join(filter(None, [need.what, need.hint, *need.evidence[-10:], "Send one of:", *need.send]))
+        notice = self._orders.notice("on_call", f"need/{need.number}/{told}", title, body)
+        self._journal.soon(self._journal.try_to(steps.NOTIFY, notice))
 
 
 def how_to_send(workflow_id: str, name: str, payload: str | None = None) -> str:
     """The exact `temporal` command for a signal of this name."""
     given = payload or '{"by":"YOU","reason":"WHY"}'
     return f"temporal workflow signal --workflow-id {workflow_id} --name {name} --input '{given}'"
+
+
+def _place(need: Need) -> str:
+    return f"{need.step}/{need.host}" if need.host else need.step

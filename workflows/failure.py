@@ -8,6 +8,7 @@ from temporalio.exceptions import TimeoutError as OutOfTime
 from temporalio.workflow import unsafe
 
 with unsafe.imports_passed_through():
+    from runbook import steps
     from runbook.span import spoken
     from runbook.status import Outcome
     from runbook.step import Step
@@ -21,6 +22,10 @@ class Stop(Exception):
         super().__init__(why)
         self.outcome = outcome
         self.why = why
+
+
+class GivenUp(Stop):
+    """Production was being rolled back, and that was broken off: hosts may run different versions."""
 
 
 class StepFailed(Exception):
@@ -49,7 +54,7 @@ def failure_of(step: Step[Any, Any], host: str, error: ActivityError, budget: ti
         last = last.cause
     if isinstance(cause, OutOfTime) and cause.type is TimeoutType.SCHEDULE_TO_CLOSE and budget is not None:
         seen = f" (last: {last})" if isinstance(last, ApplicationError) else ""
-        ran_out = Cause.NO_RUN if step.name == "pipeline-run" else Cause.TIMED_OUT
+        ran_out = Cause.NO_RUN if step is steps.PIPELINE_RUN else Cause.TIMED_OUT
         return StepFailed(step, host, ran_out, f"not done within {spoken(budget)}{seen}", _evidence(last))
     if isinstance(last, ApplicationError):
         return StepFailed(step, host, last.type or Cause.BROKEN, last.message, _evidence(last))

@@ -27,7 +27,7 @@ class Gate:
         """Who approved, once enough people did. Raises Stop when it is rejected or expires."""
         view = self._open(orders, image, changelog)
         self._journal.stage("gate")
-        await self._journal.keep("worker", "gate", "opened", image.reference, digest=image.digest)
+        self._journal.ledger.say("worker", "gate", "opened", image.reference, digest=image.digest)
         try:
             await self._decided(orders, view)
         finally:
@@ -37,7 +37,9 @@ class Gate:
             who, why = self._rejection.by, self._rejection.comment or "without a comment"
             raise Stop(Outcome.REJECTED, f"rejected by {who}: {why}")
         approvers = [approval.by for approval in view.approvals]
-        await self._journal.keep(", ".join(approvers), "gate", "approved", image.reference, digest=image.digest)
+        await self._journal.ledger.keep(
+            ", ".join(approvers), "gate", "approved", image.reference, digest=image.digest, evidence=approvers
+        )
         return approvers
 
     def judge(self, judgement: Judgement) -> Verdict:
@@ -55,6 +57,8 @@ class Gate:
         view = self._journal.status.gate
         if view is None or not view.open:
             when = "is not open yet: wait for it" if view is None else "is closed"
+            if self._journal.status.kind == "rollback":
+                when = "of a rollback doesn't exist"
             return Verdict(accepted=False, why=f"the gate {when}; the decision does not count")
         if self._is_decided(view) or workflow.now() >= view.expires:
             return Verdict(accepted=False, why="the gate is decided already, or has expired")
@@ -81,7 +85,7 @@ class Gate:
     def _open(self, orders: Orders, image: Image, changelog: str) -> GateView:
         policy = orders.project.gate
         lane = self._journal.status.workflow_id
-        payload = f'{{"by":"YOU","digest":"{image.digest}"}}'
+        payload = f'{{"by":"YOU","digest":"{image.digest}","comment":""}}'
         self._journal.status.digest = image.digest
         self._journal.status.gate = GateView(
             image=image.reference,
@@ -94,6 +98,7 @@ class Gate:
             opened=workflow.now(),
             expires=workflow.now() + policy.expires_after,
             changelog=changelog,
+            payload=payload,
             how_to=[how_to_send(lane, name, payload) for name in (names.APPROVE, names.REJECT)],
         )
         return self._journal.status.gate

@@ -6,41 +6,38 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from runbook import names, steps
-    from runbook.board import board
     from runbook.message import Finding, Order, ReleaseRef
     from runbook.outline import row_of
-    from runbook.record import EntriesToKeep, Entry
-    from runbook.status import Outcome, Row, State, Status
+    from runbook.status import Row, State, Status
     from runbook.step import Step
+    from workflows.display import Display
     from workflows.failure import StepFailed, failure_of
+    from workflows.ledger import Ledger
+    from workflows.performing import perform
 
 OrderT = TypeVar("OrderT", bound=Order)
 FindingT = TypeVar("FindingT", bound=Finding)
 
-_STAGE = SearchAttributeKey.for_keyword(names.SEARCH_STAGE)
-_OUTCOME = SearchAttributeKey.for_keyword(names.SEARCH_OUTCOME)
-_NEEDS = SearchAttributeKey.for_bool(names.SEARCH_NEEDS_PERSON)
-_PROJECT = SearchAttributeKey.for_keyword(names.SEARCH_PROJECT)
-_VERSION = SearchAttributeKey.for_keyword(names.SEARCH_VERSION)
-_MESSAGES_KEPT = 50
+_ASIDE_ENDS_WITHIN = timedelta(minutes=3)
 
 
-class Journal:
-    """The status of one run. `searchable` is switched on once a worker has said that the search attributes exist."""
+class Journal(Display):
+    """One run's: `stopping` tells whether it is to end, so that a step that ended well all the same is the last."""
 
     def __init__(self, ref: ReleaseRef, status: Status) -> None:
+        super().__init__(status)
         self.ref = ref
-        self.status = status
-        self.searchable = False
+        self.ledger = Ledger(ref, self.note)
         self.stopping: Callable[[], bool] = lambda: False
-        self._shown: dict[str, Any] = {}
-        self._events = 0
         self._aside: list[asyncio.Task[Any]] = []
+
+    def is_about(self, version: str) -> None:
+        """What a rollback by hand learns from its plan."""
+        self.ref = self.ledger.ref = self.ref.model_copy(update={"version": version})
+        self.status.version = version
 
     def expect(self, step: Step[Any, Any], host: str = "") -> Row:
         """The row of this step, made when it isn't there yet."""
@@ -58,19 +55,55 @@ class Journal:
         order: OrderT,
         *,
         budget: timedelta | None = None,
-        limit: timedelta | None = None,
         every: timedelta | None = None,
     ) -> FindingT:
         """Perform the step by its policy. Raises StepFailed, or CancelledError when the release is being stopped."""
+        finding = await self._performed(step, order, budget, every)
+        if self.stopping():
+            # The change under way ended well although its cancellation was asked for: the request still stands.
+            raise asyncio.CancelledError
+        return finding
+
+    async def try_to(
+        self, step: Step[OrderT, FindingT], order: OrderT, *, budget: timedelta | None = None
+    ) -> FindingT | None:
+        """Perform a step that must not hold anything up; its failure is only noted."""
+        try:
+            return await self._performed(step, order, budget, None)
+        except StepFailed as failure:
+            self.note(f"{failure}")
+            return None
+
+    def failed(self, failure: StepFailed) -> None:
+        """Show why the step failed."""
+        row = self.expect(failure.step, failure.host)
+        row.trouble, row.hint, row.evidence = failure.what, failure.hint, failure.evidence
+        self._end(row, State.FAILED)
+
+    def soon(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Let this go on beside the release, which does not wait for it."""
+        task = asyncio.create_task(work)
+        self._aside.append(task)
+        task.add_done_callback(self._aside.remove)
+
+    async def settle(self) -> None:
+        """Give what goes on beside the release some minutes to end: as long as a notice's own pauses take."""
+        if self._aside:
+            await workflow.wait(list(self._aside), timeout=_ASIDE_ENDS_WITHIN.total_seconds())
+
+    async def _performed(
+        self, step: Step[OrderT, FindingT], order: OrderT, budget: timedelta | None, every: timedelta | None
+    ) -> FindingT:
         row = self.expect(step, order.place)
         row.state, row.started, row.finished = State.RUNNING, workflow.now(), None
         self.stage(step.stage)
         try:
-            finding = await self._execute(step, order, budget or step.budget, limit or step.limit, every)
+            finding = await perform(step, order, budget=budget, every=every)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 self._end(row, State.STOPPED)
                 raise asyncio.CancelledError from error
+            row.attempts += _attempts(step, error)
             failure = failure_of(step, order.place, error, budget or step.budget)
             self.failed(failure)
             raise failure from error
@@ -80,111 +113,16 @@ class Journal:
         row.finding, row.evidence, row.attempts = finding.summary, finding.evidence, row.attempts + finding.attempt
         row.trouble = row.hint = ""
         self._end(row, State.DONE)
-        if self.stopping():
-            # The change under way ended well although its cancellation was asked for: the request still stands.
-            raise asyncio.CancelledError
-        return finding
-
-    def failed(self, failure: StepFailed) -> None:
-        """Show why the step failed."""
-        row = self.expect(failure.step, failure.host)
-        row.trouble, row.hint, row.evidence = failure.what, failure.hint, failure.evidence
-        self._end(row, State.FAILED)
-
-    async def try_to(self, step: Step[OrderT, FindingT], order: OrderT) -> FindingT | None:
-        """Perform a step that must not hold anything up; its failure is only noted."""
-        try:
-            return await self.attempt(step, order)
-        except StepFailed as failure:
-            self.note(f"{failure}")
-            return None
-
-    def soon(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Let this go on beside the release, which does not wait for it."""
-        task = asyncio.create_task(work)
-        self._aside.append(task)
-        task.add_done_callback(self._aside.remove)
-
-    async def settle(self) -> None:
-        """Give what goes on beside the release a minute to end."""
-        if self._aside:
-            await workflow.wait(self._aside, timeout=60)
-
-    async def keep(self, actor: str, action: str, outcome: str, detail: str = "", **more: Any) -> None:
-        """Write one row of the ledger, for ever if need be."""
-        self._events += 1
-        event = f"{self.ref.release}/said/{self._events}"
-        entry = Entry(
-            event=event, actor=actor, action=action, outcome=outcome, detail=detail, version=self.ref.version, **more
-        )
-        await self.attempt(steps.LEDGER, EntriesToKeep(ref=self.ref, entries=[entry]))
-
-    def note(self, message: str) -> None:
-        """Show this on the board, among the newest messages."""
-        self.status.messages.append(f"{workflow.now():%H:%M:%S} {message}"[:600])
-        if len(self.status.messages) > _MESSAGES_KEPT:
-            self.status.unheard += len(self.status.messages) - _MESSAGES_KEPT
-            del self.status.messages[:-_MESSAGES_KEPT]
-        self.changed()
-
-    def stage(self, name: str) -> None:
-        """What the release is at now; an empty name leaves it where it was."""
-        self.status.stage = name or self.status.stage
-        self.changed()
-
-    def close(self, outcome: Outcome, summary: str) -> None:
-        self.status.outcome, self.status.summary, self.status.stage = outcome, summary, "done"
-        self.status.finished = workflow.now()
-        self.status.needs.clear()
-        self.changed()
-
-    def changed(self) -> None:
-        """Show the status: the board as Temporal's current details, the search attributes where they differ."""
-        workflow.set_current_details(board(self.status))
-        if not self.searchable:
-            return
-        wanted: list[tuple[SearchAttributeKey[Any], Any]] = [
-            (_PROJECT, self.status.project),
-            (_VERSION, self.status.version),
-            (_STAGE, self.status.stage),
-            (_OUTCOME, self.status.outcome and str(self.status.outcome)),
-            (_NEEDS, self.status.needs_person),
-        ]
-        updates: list[SearchAttributeUpdate[Any]] = [
-            key.value_set(value) for key, value in wanted if value is not None and self._shown.get(key.name) != value
-        ]
-        if updates:
-            self._shown |= {key.name: value for key, value in wanted}
-            workflow.upsert_search_attributes(updates)  # pyright: ignore[reportUnknownMemberType] - partly untyped
-
-    async def _execute(
-        self,
-        step: Step[OrderT, FindingT],
-        order: OrderT,
-        budget: timedelta | None,
-        limit: timedelta,
-        every: timedelta | None,
-    ) -> FindingT:
-        retry = step.retry
-        if every is not None:
-            retry = RetryPolicy(initial_interval=every, backoff_coefficient=1.0, maximum_interval=every)
-        kind = workflow.ActivityCancellationType
-        finding: FindingT = await workflow.execute_activity(
-            step.name,
-            order,
-            result_type=step.finding,
-            start_to_close_timeout=limit,
-            schedule_to_close_timeout=budget,
-            heartbeat_timeout=step.heartbeat,
-            retry_policy=retry,
-            cancellation_type=kind.WAIT_CANCELLATION_COMPLETED if step.changes else kind.TRY_CANCEL,
-            summary=f"{step.title}{' on ' + order.place if order.place else ''}",
-        )
         return finding
 
     def _end(self, row: Row, state: State) -> None:
         row.state, row.finished = state, workflow.now()
         self.changed()
+
+
+def _attempts(step: Step[Any, Any], error: ActivityError) -> int:
+    """How often a failed step was tried, as far as Temporal tells: all that its policy has, or at least once."""
+    return step.retry.maximum_attempts if error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED else 1
 
 
 def time_left(until: datetime) -> timedelta:

@@ -2,27 +2,22 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel, ValidationError
-
     from runbook import steps
     from runbook.host_orders import HostOrders
     from runbook.message import ReleaseRef
     from runbook.status import Outcome, Row, Status
     from workflows.concurrency import uncancellable
     from workflows.desk import Desk
-    from workflows.failure import StepFailed, Stop
+    from workflows.failure import GivenUp, Stop
     from workflows.journal import Journal
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-_REFUSED = "OrderRefused"
-_NAMELESS = {"project": "unknown", "version": "0.0.0", "requested_by": "unknown"}
+T = TypeVar("T")
 
 
 class Lane(Desk):
@@ -42,6 +37,7 @@ class Lane(Desk):
                 started=workflow.info().start_time,
             ),
         )
+        self.journal.stopping = self.is_stopping
 
     def outline(self, rows: list[Row]) -> None:
         """Show what is to come, keeping what is known already."""
@@ -49,30 +45,46 @@ class Lane(Desk):
         self.journal.status.rows = [known.get(row.key, row) for row in rows]
         self.journal.changed()
 
+    async def admitted(self, admission: Coroutine[Any, Any, T]) -> T:
+        """What the door gives; a run that it turned away shows why."""
+        try:
+            return await admission
+        except ApplicationError as refusal:
+            self.journal.close(Outcome.ABORTED, f"refused: {refusal.message}")
+            raise
+        except asyncio.CancelledError:
+            self.journal.close(Outcome.ABORTED, self._why_stopped())
+            raise
+
     async def conclude(self, orders: HostOrders, work: Coroutine[Any, Any, tuple[Outcome, str]]) -> tuple[Outcome, str]:
         """Do the work to its end, whichever it is, and see it kept and told."""
-        cancelled: asyncio.CancelledError | None = None
+        fate: BaseException | None = None
         try:
             outcome, summary = await self.attend(work)
+        except GivenUp as given_up:
+            outcome, summary = given_up.outcome, given_up.why
+            fate = ApplicationError(summary, type="RollbackGivenUp", non_retryable=True)
         except Stop as stop:
             outcome, summary = stop.outcome, stop.why
         except asyncio.CancelledError as cancellation:
             outcome, summary = Outcome.ABORTED, self._why_stopped()
-            cancelled = None if self.stop else cancellation
+            fate = None if self.stop else cancellation
         await uncancellable(self._close(orders, outcome, summary))
-        if cancelled is not None:
-            raise cancelled
+        if fate is not None:
+            raise fate
         return outcome, summary
 
     async def _close(self, orders: HostOrders, outcome: Outcome, summary: str) -> None:
         self.journal.stopping = lambda: False
-        status = self.journal.status
-        await self.journal.keep("worker", "outcome", outcome, summary, digest=status.digest, evidence=self._approvers())
+        status, ledger = self.journal.status, self.journal.ledger
+        self.journal.close(outcome, summary)
         title = f"{status.project} {status.version}: {outcome.replace('_', ' ')}"
         self.journal.soon(self.journal.try_to(steps.NOTIFY, orders.notice("on_call", "outcome", title, summary)))
-        self.journal.close(outcome, summary)
+        if ledger.dropped_refusals:
+            summary += f" ({ledger.dropped_refusals} more messages were refused)"
+        await ledger.keep("worker", "outcome", outcome, summary, digest=status.digest, evidence=self._approvers())
         await self.journal.settle()
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await workflow.wait_condition(lambda: ledger.is_written and workflow.all_handlers_finished())
 
     def _why_stopped(self) -> str:
         if self.stop is not None:
@@ -82,41 +94,3 @@ class Lane(Desk):
     def _approvers(self) -> list[str]:
         gate = self.journal.status.gate
         return [approval.by for approval in gate.approvals] if gate else []
-
-
-def reference(payload: Any) -> ReleaseRef:
-    """Who is asked to do what, as far as the payload of a start tells: a run has a status even if it is refused."""
-    info = workflow.info()
-    told: dict[str, Any] = {**_NAMELESS, **cast("dict[str, Any]", payload)} if isinstance(payload, dict) else _NAMELESS
-    if info.parent is not None:
-        told |= cast("dict[str, Any]", told.get("failed") or {})
-    rest = {"workflow_id": info.workflow_id, "release": info.run_id, "epoch": int(info.start_time.timestamp() * 1000)}
-    for fields in (told, _NAMELESS):
-        try:
-            return ReleaseRef.model_validate({**fields, **rest})
-        except ValidationError:
-            continue
-    raise AssertionError("the nameless reference is valid")
-
-
-def read_order(model: type[ModelT], payload: Any) -> ModelT:
-    """The order of a run, from whatever payload it was started with; refused in one line where it is none."""
-    try:
-        return model.model_validate(payload)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'order'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_url=False, include_input=False)
-        )
-        raise refused(faults) from None
-
-
-def refused(why: str | StepFailed) -> ApplicationError:
-    """The run ends at the door: nothing was started."""
-    return ApplicationError(str(why) if isinstance(why, str) else why.what, type=_REFUSED, non_retryable=True)
-
-
-def same_lane(workflow_id: str, lane: str) -> None:
-    """Refuse a run outside its project's lane, where two changes of one production could overlap."""
-    if workflow_id != lane:
-        raise refused(f"workflow ID {workflow_id!r} is not the project's lane: start it with workflow ID {lane!r}")

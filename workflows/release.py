@@ -16,7 +16,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.concurrency import side_by_side
     from workflows.escalation import Escalation
     from workflows.gate import Gate
-    from workflows.lane import Lane, reference
+    from workflows.lane import Lane
+    from workflows.order import reference
+    from workflows.payload import undecoded
     from workflows.promotion import Promotion
 
 
@@ -25,14 +27,16 @@ class ReleaseWorkflow(Lane):
     """One version of one project, from its commit to production."""
 
     @workflow.init
-    def __init__(self, order: Any = None) -> None:
-        self.open("release", reference(order))
+    @undecoded
+    def __init__(self, *payloads: Any) -> None:
+        self.open("release", reference(payloads))
         self.gate = Gate(self.journal)
 
     @workflow.run
-    async def run(self, order: Any = None) -> ReleaseResult:
-        orders = await admit_release(self, order)
-        self.escalation = Escalation(self.journal, orders)
+    @undecoded
+    async def run(self, *payloads: Any) -> ReleaseResult:
+        orders = await self.admitted(admit_release(self, payloads))
+        self.escalation = Escalation(self.journal, orders, way_out=self.way_out)
         outcome, summary = await self.conclude(orders, self.release(orders))
         return ReleaseResult(
             outcome=outcome,
@@ -90,3 +94,6 @@ class ReleaseWorkflow(Lane):
             await promotion.soak()
 
         return Outcome.RELEASED, f"{orders.plan.tag} runs on {', '.join(production.hosts)}"
+
+    def way_out(self) -> str:
+        return names.ROLL_BACK if self.promoting else names.ABORT

@@ -2,9 +2,11 @@
 
 import contextlib
 import shutil
+import sys
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,7 +81,8 @@ class LaneOfTests:
 
 @pytest.fixture(scope="session")
 def time_skipping_server() -> str:
-    found = shutil.which("temporal-test-server")
+    beside = Path(sys.executable).with_name("temporal-test-server")
+    found = str(beside) if beside.exists() else shutil.which("temporal-test-server")
     assert found, "temporal-test-server is missing: make setup"
     return found
 
