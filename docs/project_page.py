@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -33,6 +33,8 @@ _KINDS: dict[Any, str] = {
     int: "number",
     bool: "true or false",
     timedelta: "length of time",
+    time: "time of day",
+    datetime: "day, or day and time",
     type(None): "nothing",
 }
 
@@ -55,7 +57,8 @@ def _tables(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseM
     for name, field in model.model_fields.items():
         inner = _model_of(field.annotation)
         if inner is not None:
-            yield from _tables(f"{path}.{name}" if path else name, inner)
+            at = f"{path}.{name}" if path else name
+            yield from _tables(f"[{at}]" if get_origin(field.annotation) is list else at, inner)
 
 
 def _table(path: str, model: type[BaseModel]) -> Iterator[str]:
@@ -63,14 +66,18 @@ def _table(path: str, model: type[BaseModel]) -> Iterator[str]:
     if model.__doc__ and model.__doc__ != model.__base__.__doc__:
         yield " ".join(model.__doc__.split())
     hints = get_type_hints(model, include_extras=True)
-    rows = [_row(name, hints[name], field) for name, field in model.model_fields.items()]
+    rows = [_row(field.alias or name, hints[name], field) for name, field in model.model_fields.items()]
     yield "\n".join(["| key | what | when left out |", "| --- | --- | --- |", *rows])
 
 
 def _row(name: str, hint: Any, field: FieldInfo) -> str:
     said = (field.description or "").replace("|", "\\|")
-    what = "a table, below" if _model_of(field.annotation) else _kind(hint)
+    what = _kind(hint) if _model_of(field.annotation) is None else _below(field)
     return f"| `{name}` | {what}{': ' + said if said else ''} | {_default(field)} |"
+
+
+def _below(field: FieldInfo) -> str:
+    return "list of tables, below" if get_origin(field.annotation) is list else "a table, below"
 
 
 def _default(field: FieldInfo) -> str:
@@ -81,6 +88,8 @@ def _default(field: FieldInfo) -> str:
         return "its defaults"
     if isinstance(value, timedelta):
         return spoken(value)
+    if isinstance(value, time):
+        return f"`{value:%H:%M}`"
     if value is None or value in ([], {}, ""):
         return "none"
     return f"`{json.dumps(value)}`"
@@ -95,7 +104,8 @@ def _kind(annotation: Any) -> str:
     if origin in {Union, UnionType}:
         return " or ".join(_kind(each) for each in inside if each is not type(None))
     if origin is list:
-        return f"list of {_kind(inside[0])}s"
+        each = _kind(inside[0])
+        return f"list of {each}" if each.startswith("`") else f"list of {each}s"
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return " or ".join(f"`{each.value}`" for each in annotation)
     return str(annotation)

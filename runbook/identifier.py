@@ -95,4 +95,7 @@ RepoPath = Annotated[
 ]
 HostPath = Annotated[str, _matching(r"/[\w@+./-]{1,300}", "an absolute path")]
 Slug = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "a name as the forge spells it")]
+ZoneName = Annotated[
+    str, _matching(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", "a time zone's name, like Europe/Berlin or UTC")
+]
 Line = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\r\n]*$")]

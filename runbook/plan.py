@@ -41,9 +41,13 @@ class Plan(Finding):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over what will be done: version, commit and the project's file."""
+        """sha256 over what will be done: version, commit and the project's file.
+
+        Without defaults, so that a key added to the file's schema changes no plan that people are deciding about.
+        """
+        project = self.project.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         text = json.dumps(
-            {"version": self.version, "commit": self.commit, "project": self.project.model_dump(mode="json")},
+            {"version": self.version, "commit": self.commit, "project": project},
             sort_keys=True,
             separators=(",", ":"),
         )

@@ -6,21 +6,22 @@ from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from runbook.gate_table import GateTable
 from runbook.identifier import (
     GitRef,
     HostAddress,
     HostPath,
     ImageName,
     Line,
-    Person,
     Registry,
     RepoPath,
     Slug,
     without_latest,
 )
 from runbook.span import Span, SpanOrNone
+from runbook.table import Table
 
 
 def _secret_reference(text: str) -> str:
@@ -49,12 +50,6 @@ SecretReference = Annotated[str, AfterValidator(_secret_reference)]
 Address = Annotated[str, AfterValidator(_address), AfterValidator(without_latest)]
 Command = Annotated[list[str], AfterValidator(_words)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Table(BaseModel):
-    """A table of the file: unknown keys are refused, so that a misspelt one is not silently the default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ProjectTable(Table):
@@ -213,20 +208,6 @@ class ProductionTable(EnvironmentTable):
         """The hosts in the order of their promotion: the first alone as the canary, then `batch_size` at a time."""
         canary, rest = self.hosts[:1], self.hosts[1:]
         return [canary, *(rest[i : i + self.batch_size] for i in range(0, len(rest), self.batch_size))]
-
-
-class GateTable(Table):
-    approvers: list[Person] = Field(min_length=1)
-    approvals: int = Field(default=1, ge=1)
-    requester_may_approve: bool = False
-    expires_after: Span = timedelta(days=1)
-    remind_every: Span | None = timedelta(hours=4)
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
-        if len(set(self.approvers)) < self.approvals:
-            raise ValueError(f"{self.approvals} approvals are needed but only {len(set(self.approvers))} may approve")
-        return self
 
 
 class WaitTable(Table):
