@@ -1,0 +1,334 @@
+"""Statuses, runs, jobs, logs and re-runs, on forges with a runs API and on one without."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from activities.clients.forge import ForgeRepository, Run, State
+from activities.errors import Refused, Unreachable
+from deploy.sandbox.faults import FaultRule
+from deploy.sandbox.forge import Flavour
+from runbook.trouble import Cause
+from tests.activities.clients.forges import FLAVOURS, REPO, json_of, odd, sandbox
+from tests.deploy.sandbox.forging import Bench
+
+SHA = "a" * 40
+RUNS, TASKS = "GET /actions/runs", "GET /actions/tasks"
+
+
+async def tag_run(repository: ForgeRepository, sha: str, tag: str = "v1.0.0") -> Run | None:
+    runs = await repository.runs(sha, tag=tag, workflow="release.yml")
+    return runs[0] if runs else None
+
+
+async def when(repository: ForgeRepository, sha: str, right: Callable[[Run], bool], tag: str = "v1.0.0") -> Run:
+    deadline = time.monotonic() + 10
+    while not ((run := await tag_run(repository, sha, tag)) and right(run)):
+        assert time.monotonic() < deadline, f"the run is {run}"
+        await asyncio.sleep(0.01)
+    return run
+
+
+def ended(run: Run) -> bool:
+    return run.state.done
+
+
+# ---- statuses
+
+
+async def test_the_contexts_of_every_page_are_read(tmp_path: Path) -> None:
+    async with sandbox(tmp_path) as (held, repository):
+        for number in range(60):
+            status = {"state": "success" if number else "failure", "context": f"c{number}"}
+            (await held.client.post(f"/statuses/{held.sha}", json=status)).raise_for_status()
+        found = await repository.contexts(held.sha)
+    assert {context.name for context in found} >= {f"c{number}" for number in range(60)}
+    assert [context.name for context in found if context.state.broken] == ["c0"]
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("success", State.SUCCESS),
+        ("skipped", State.SKIPPED),
+        ("pending", State.WAITING),
+        ("failure", State.FAILURE),
+        ("error", State.FAILURE),
+        ("warning", State.FAILURE),
+        ("a word of next year", State.WAITING),
+    ],
+)
+async def test_a_state_is_never_taken_for_a_better_one(tmp_path: Path, word: str, state: State) -> None:
+    statuses = [{"id": 1, "context": "ci", "status": word, "target_url": None}]
+    answer = json_of({"state": "success", "total_count": 1, "statuses": statuses}, {"statuses": None})
+    async with odd(tmp_path, answers={f"GET /commits/{SHA}/status": answer}) as (_, repository):
+        assert [context.state for context in await repository.contexts(SHA)] == [state]
+
+
+# ---- the run of a tag
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_the_run_of_the_tag_is_found_and_followed_to_its_end(tmp_path: Path, flavour: Flavour) -> None:
+    async with sandbox(tmp_path, flavour) as (held, repository):
+        assert await tag_run(repository, held.sha) is None
+        await held.shop.push_tag("1.0.0", held.sha)
+        run = await when(repository, held.sha, ended)
+        assert run.state is State.SUCCESS
+        assert (run.workflow, run.event, run.commit) == ("release.yml", "push", held.sha)
+        assert run.ref in {"refs/tags/v1.0.0", "v1.0.0"}
+        assert run.url.startswith(f"{held.url}/acme/shop/actions/runs/")
+        assert [context for context in await repository.contexts(held.sha) if run.owns(context.url)]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_a_failed_run_is_told_from_one_under_way(tmp_path: Path, flavour: Flavour) -> None:
+    async with sandbox(tmp_path, flavour, fail_first=1, takes=0.2) as (held, repository):
+        await held.shop.push_tag("1.0.0", held.sha)
+        assert not (await when(repository, held.sha, lambda _: True)).state.done
+        assert (await when(repository, held.sha, ended)).state is State.FAILURE
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_runs_of_another_tag_commit_or_workflow_are_not_taken_for_it(tmp_path: Path, flavour: Flavour) -> None:
+    async with sandbox(tmp_path, flavour) as (held, repository):
+        await held.shop.push_tag("1.0.0", held.sha)
+        await when(repository, held.sha, ended)
+        assert await repository.runs(held.sha, tag="v1.0", workflow="release.yml") == []
+        assert await repository.runs(held.sha, tag="v1.0.0", workflow="other.yml") == []
+        assert await repository.runs("b" * 40, tag="v1.0.0", workflow="release.yml") == []
+        assert len(await repository.runs(held.sha)) == 1
+
+
+async def test_a_branch_of_the_tags_name_is_not_the_tag_where_the_forge_says_so(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": 1, "path": "release.yml@refs/heads/v1.0.0", "head_sha": SHA, "event": "push", "head_branch": "v1.0.0"},
+        {
+            "id": 2,
+            "workflow_id": "release.yml",
+            "commit_sha": SHA,
+            "trigger_event": "push",
+            "prettyref": "v1.0.0",
+            "event_payload": '{"ref":"refs/heads/v1.0.0"}',
+        },
+        {"id": 3, "path": "release.yml@refs/tags/v1.0.0", "head_sha": SHA, "event": "workflow_dispatch"},
+    ]
+    async with odd(tmp_path, answers={RUNS: json_of({"workflow_runs": rows, "total_count": 3})}) as (_, repository):
+        assert await tag_run(repository, SHA) is None
+        assert [run.id for run in await repository.runs(SHA)] == [3, 2, 1]
+
+
+async def test_forgejo_without_a_readable_event_is_believed_its_short_ref(tmp_path: Path) -> None:
+    row = {"id": 2, "workflow_id": "release.yml", "commit_sha": SHA, "trigger_event": "push", "prettyref": "v1.0.0"}
+    for payload in ("{half", "", '{"ref": 7}'):
+        answer = json_of({"workflow_runs": [{**row, "event_payload": payload}], "total_count": 1})
+        async with odd(tmp_path, version="12.0.0+gitea-1.22.0", answers={RUNS: answer}) as (_, repository):
+            assert (await tag_run(repository, SHA)) is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "conclusion", "state"),
+    [
+        ("queued", None, State.WAITING),
+        ("waiting", None, State.WAITING),
+        ("in_progress", None, State.RUNNING),
+        ("completed", "success", State.SUCCESS),
+        ("completed", "failure", State.FAILURE),
+        ("completed", "cancelled", State.CANCELLED),
+        ("completed", "skipped", State.SKIPPED),
+        ("completed", None, State.FAILURE),
+        ("completed", "a word of next year", State.FAILURE),
+    ],
+)
+async def test_a_conclusion_counts_only_once_the_run_is_completed(
+    tmp_path: Path, status: str, conclusion: str | None, state: State
+) -> None:
+    row = {"id": 1, "path": "release.yml@refs/tags/v1.0.0", "head_sha": SHA, "event": "push"}
+    row |= {"status": status, "conclusion": conclusion}
+    answer = json_of({"workflow_runs": [row], "total_count": 1})
+    async with odd(tmp_path, answers={RUNS: answer}) as (_, repository):
+        run = await tag_run(repository, SHA)
+        assert run is not None
+        assert run.state is state
+
+
+# ---- without a runs API
+
+
+def task(ident: int, name: str, status: str, **more: Any) -> dict[str, Any]:
+    row = {"id": ident, "name": name, "status": status, "head_sha": SHA, "head_branch": "v1.0.0", "run_number": 7}
+    fixed = {"event": "push", "workflow_id": "release.yml", "url": "http://f/acme/shop/actions/runs/7"}
+    return {**row, **fixed, "created_at": "2026-01-02T10:00:00+01:00", **more}
+
+
+async def test_of_each_job_the_newest_attempt_counts(tmp_path: Path) -> None:
+    rows = [
+        task(9, "build", "success"),
+        task(8, "build", "failure", run_number=6),
+        task(4, "publish", "success"),
+        task(3, "build", "failure"),
+    ]
+    answers = {"GET ": json_of({"has_actions": True}), TASKS: json_of({"workflow_runs": rows}, {"workflow_runs": []})}
+    async with odd(tmp_path, version="1.23.8", answers=answers) as (_, repository):
+        runs = await repository.runs(SHA, tag="v1.0.0", workflow="release.yml")
+    assert [(run.number, run.state) for run in runs] == [(7, State.SUCCESS), (6, State.FAILURE)]
+    assert {job.name: job.id for job in runs[0].seen or ()} == {"build": 9, "publish": 4}
+
+
+async def test_tasks_are_read_back_to_the_commit_and_no_further(tmp_path: Path) -> None:
+    def page(request: Request) -> Response:
+        number = int(request.query_params["page"])
+        rows = [
+            task(1000 - number, "test", "success", head_sha="c" * 40, created_at=f"2026-01-{28 - number:02}T00:00:00Z")
+        ]
+        return JSONResponse({"workflow_runs": rows, "total_count": 500})
+
+    made = JSONResponse({"sha": SHA, "created": "2026-01-20T00:00:00+02:00"})
+    answers = {"GET ": json_of({"has_actions": True}), TASKS: page, f"GET /git/commits/{SHA}": made}
+    async with odd(tmp_path, version="1.23.8", answers=answers) as (held, repository):
+        assert await repository.runs(SHA) == []
+        assert held.count(TASKS) == 10
+        await repository.runs(SHA)
+        assert held.count(f"GET /git/commits/{SHA}") == 1
+
+
+async def test_a_missing_endpoint_is_found_out_once(tmp_path: Path) -> None:
+    answers = {"GET ": json_of({"has_actions": True}), TASKS: json_of({"workflow_runs": []})}
+    async with odd(tmp_path, version="1.23.8", answers=answers) as (held, repository):
+        for _ in range(3):
+            assert await repository.runs(SHA) == []
+        assert held.count(RUNS) == 1
+
+
+async def test_a_repository_without_actions_has_no_runs(tmp_path: Path) -> None:
+    answers = {"GET ": json_of({"has_actions": False}), RUNS: JSONResponse({"message": "no"}, 403)}
+    async with odd(tmp_path, answers=answers) as (_, repository):
+        assert await repository.runs(SHA) == []
+
+
+async def test_a_token_that_may_not_see_runs_is_not_taken_for_a_repository_without(tmp_path: Path) -> None:
+    answers = {"GET ": json_of({"has_actions": True}), RUNS: JSONResponse({"message": "no"}, 403)}
+    async with odd(tmp_path, answers=answers) as (_, repository):
+        with pytest.raises(Refused, match="needs the scope read:repository") as refused:
+            await repository.runs(SHA)
+    assert refused.value.cause is Cause.CREDENTIALS
+
+
+# ---- jobs and logs
+
+
+@pytest.fixture
+async def failed(tmp_path: Path) -> AsyncIterator[tuple[Bench, ForgeRepository, Run]]:
+    async with sandbox(tmp_path, fail_first=1) as (held, repository):
+        await held.shop.push_tag("1.0.0", held.sha)
+        yield held, repository, await when(repository, held.sha, ended)
+
+
+async def test_the_failed_job_is_named_with_the_end_of_its_log(
+    failed: tuple[Bench, ForgeRepository, Run],
+) -> None:
+    _, repository, run = failed
+    jobs = await repository.jobs(run) or []
+    [broken] = [job for job in jobs if job.state.broken]
+    assert broken.url.startswith("http")
+    assert any("told to fail" in line for line in await repository.log_tail(broken))
+
+
+async def test_a_forge_without_jobs_or_logs_is_not_held_against_the_run(tmp_path: Path) -> None:
+    async with sandbox(tmp_path, "forgejo-15", fail_first=1) as (held, repository):
+        await held.shop.push_tag("1.0.0", held.sha)
+        run = await when(repository, held.sha, ended)
+        assert await repository.jobs(run) is None
+
+
+async def test_forgejo_16_lists_jobs_bare_and_each_attempt_of_them(tmp_path: Path) -> None:
+    jobs = [
+        {"id": 5, "name": "build", "status": "failure", "attempt": 1},
+        {"id": 6, "name": "build", "status": "success", "attempt": 2},
+        {"id": 7, "name": "publish", "status": "waiting", "attempt": 1},
+    ]
+    run = {"id": 3, "workflow_id": "release.yml", "commit_sha": SHA, "trigger_event": "push", "prettyref": "v1.0.0"}
+    answers = {
+        RUNS: json_of({"workflow_runs": [{**run, "html_url": "http://f/acme/shop/actions/runs/1"}], "total_count": 1}),
+        "GET /actions/runs/3/jobs": json_of(jobs),
+    }
+    async with odd(tmp_path, version="16.0.0+gitea-1.22.0", answers=answers) as (_, repository):
+        [found] = await repository.runs(SHA)
+        told = await repository.jobs(found) or []
+    assert [(job.id, job.state) for job in told] == [(6, State.SUCCESS), (7, State.WAITING)]
+    assert told[0].url == "http://f/acme/shop/actions/runs/1"
+
+
+async def test_of_a_long_log_only_the_end_is_kept_and_without_colours(tmp_path: Path) -> None:
+    log = "".join(f"line {number}\n" for number in range(100_000)) + "\x1b[31merror: \x1b[0mno disk\r\n\n"
+    answers = {"GET /actions/jobs/5/logs": PlainTextResponse(log)}
+    async with odd(tmp_path, answers=answers) as (_, repository):
+        lines = await repository.log_tail(_job(5))
+        assert lines[-2:] == ["line 99999", "error: no disk"]
+        assert len(lines) == 12
+        assert await repository.log_tail(_job(6)) == []
+
+
+def _job(ident: int) -> Any:
+    from activities.clients.forge import Job
+
+    return Job(ident, "build", State.FAILURE, "")
+
+
+# ---- once more
+
+
+async def test_a_rerun_has_an_end_of_its_own(failed: tuple[Bench, ForgeRepository, Run]) -> None:
+    held, repository, run = failed
+    first = await repository.mark_of(run)
+    assert first.same_as(str(await repository.mark_of(run)))
+    held.change_pipeline(fail_first=2)
+    assert await repository.rerun(run) == ""
+    again = await when(repository, held.sha, ended)
+    assert (again.id, again.state) == (run.id, State.FAILURE)
+    assert not (await repository.mark_of(again)).same_as(str(first))
+    held.change_pipeline(fail_first=0)
+    assert await repository.rerun(again) == ""
+    assert (await when(repository, held.sha, ended)).state is State.SUCCESS
+
+
+async def test_an_end_stays_the_same_when_its_task_is_no_longer_on_the_first_page(
+    failed: tuple[Bench, ForgeRepository, Run],
+) -> None:
+    held, repository, run = failed
+    before = str(await repository.mark_of(run))
+    for number in range(60):
+        fields = {"ref": "refs/heads/main", "sha": SHA, "event": "push", "title": "", "workflow": "ci.yml"}
+        held.forge.store.add(
+            "task", "acme/shop", **fields, index=900 + number, name="t", status="success", created="", updated=""
+        )
+    assert (await repository.mark_of(run)).same_as(before)
+
+
+async def test_a_run_under_way_is_not_run_again(tmp_path: Path) -> None:
+    async with sandbox(tmp_path, takes=0.5) as (held, repository):
+        await held.shop.push_tag("1.0.0", held.sha)
+        run = await when(repository, held.sha, lambda run: run.state is State.RUNNING)
+        assert await repository.rerun(run) == "the forge answered 400"
+
+
+@pytest.mark.parametrize("flavour", ["gitea-1.23", "forgejo-15"])
+async def test_a_forge_that_can_not_be_asked_says_so(tmp_path: Path, flavour: Flavour) -> None:
+    async with sandbox(tmp_path, flavour, fail_first=1) as (held, repository):
+        await held.shop.push_tag("1.0.0", held.sha)
+        run = await when(repository, held.sha, ended)
+        assert await repository.rerun(run) == "this forge re-runs only by hand"
+
+
+async def test_a_forge_that_is_unwell_is_asked_again_for_a_rerun(failed: tuple[Bench, ForgeRepository, Run]) -> None:
+    held, repository, run = failed
+    held.faults.add(FaultRule(match=f"POST {REPO}/actions/runs/*/rerun", kind="status", status=502, times=1))
+    with pytest.raises(Unreachable, match="answered 502"):
+        await repository.rerun(run)
+    assert await repository.rerun(run) == ""
