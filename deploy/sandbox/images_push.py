@@ -60,6 +60,7 @@ async def _push_blob(client: httpx.AsyncClient, blob: bytes) -> None:
         return
     started = await client.post("/blobs/uploads/")
     started.raise_for_status()
-    place = str(started.url.join(started.headers["Location"]))
-    answer = await client.put(place, params={"digest": digest}, content=blob)
+    # A real registry keeps the upload's state in the query.
+    place = started.url.join(started.headers["Location"]).copy_merge_params({"digest": digest})
+    answer = await client.put(place, content=blob)
     answer.raise_for_status()
