@@ -9,8 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from activities.projects import Projects
 from process.settings import StarterSettings, WorkerSettings
-from runbook.project import Project
 from tests.deploy.running import DEPLOY, ROOT, output_of
 
 EXAMPLE = DEPLOY / "projects" / "shop.toml"
@@ -18,7 +18,7 @@ ENVIRONMENT = (DEPLOY / "env.example").read_text()
 
 
 def test_the_example_project_is_valid_and_holds_no_secret() -> None:
-    project = Project.model_validate(tomllib.loads(EXAMPLE.read_text()))
+    project = Projects(EXAMPLE.parent).load("shop").project
     assert len(project.production.batches()) == 3
     assert all(secret.startswith("file:/etc/release-runbook/secrets/") for secret in project.secrets())
 

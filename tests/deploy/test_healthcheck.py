@@ -1,0 +1,62 @@
+"""The image's health check, run as the image runs it, against a real Temporal server."""
+
+import asyncio
+import socket
+import sys
+
+from temporalio import activity
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Worker
+
+from process.connection import identity
+from tests.deploy.running import ROOT, ended
+from tests.servers import TemporalServer, free_port
+
+
+@activity.defn
+async def nothing() -> None: ...
+
+
+def check(address: str, task_queue: str) -> tuple[int, str]:
+    variables = {"TEMPORAL_ADDRESS": address, "RUNBOOK_TASK_QUEUE": task_queue, "PATH": "/usr/bin:/bin"}
+    done = ended([sys.executable, "-m", "deploy.healthcheck"], environment=variables, folder=ROOT)
+    return done.returncode, done.stderr
+
+
+async def polled(client: Client, task_queue: str) -> None:
+    """Until the server has heard from this client's worker."""
+    asked = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=task_queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    )
+    async with asyncio.timeout(10):
+        while not (await client.workflow_service.describe_task_queue(asked)).pollers:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_worker_of_this_machine_that_polls_is_well(temporal: TemporalServer) -> None:
+    client = await Client.connect(temporal.address, identity=identity("worker"), data_converter=pydantic_data_converter)
+    async with Worker(client, task_queue="healthy", activities=[nothing]):
+        await polled(client, "healthy")
+        assert await asyncio.to_thread(check, temporal.address, "healthy") == (0, "")
+
+
+async def test_a_worker_of_another_machine_does_not_count(temporal: TemporalServer) -> None:
+    client = await Client.connect(temporal.address, identity="worker@elsewhere/1")
+    async with Worker(client, task_queue="elsewhere", activities=[nothing]):
+        await polled(client, "elsewhere")
+        status, said = await asyncio.to_thread(check, temporal.address, "elsewhere")
+    assert status == 1
+    assert f"no worker of {socket.gethostname()} polls elsewhere" in said
+
+
+def test_a_temporal_that_is_away_is_said_in_one_line() -> None:
+    status, said = check(f"127.0.0.1:{free_port()}", "nowhere")
+    assert status == 1
+    assert "Temporal does not answer" in said
+    assert "Traceback" not in said
