@@ -18,7 +18,6 @@ from runbook import names
 from runbook.message import ReleaseOrder, RollbackOrder
 from runbook.status import Status
 
-_ADMISSION = timedelta(seconds=30)
 _LOOK_EVERY = timedelta(seconds=0.2)
 _FIRST_DOUBT = timedelta(seconds=2)
 _START = timedelta(seconds=10)
@@ -89,7 +88,7 @@ async def _admitted(lane: Lane, run_id: str) -> Status | ExitStatus:
     loop = asyncio.get_running_loop()
     began = loop.time()
     warned = False
-    while loop.time() - began < _ADMISSION.total_seconds():
+    while loop.time() - began < lane.session.patience.plan.total_seconds():
         try:
             ended = await ending(lane, await lane.found(run_id))
             if ended is not None:
@@ -110,7 +109,7 @@ async def _admitted(lane: Lane, run_id: str) -> Status | ExitStatus:
 
 
 def _unplanned(lane: Lane, run_id: str) -> ExitStatus:
-    patience = f"{_ADMISSION.total_seconds():g} s"
+    patience = f"{lane.session.patience.plan.total_seconds():g} s"
     lane.session.output.remark(
         f"it was started, but not planned within {patience}: follow it with `watch {lane.project}`"
     )

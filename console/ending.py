@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowFailureError
-from temporalio.exceptions import FailureError, TerminatedError
+from temporalio.exceptions import ApplicationError, FailureError, TerminatedError
 
 from console.exit_status import ExitStatus, of_outcome
 from console.lane import Lane
@@ -55,10 +55,10 @@ def _failed(found: WorkflowExecutionDescription, failure: WorkflowFailureError) 
     if found.status is WorkflowExecutionStatus.CANCELED:
         return Ending("cancelled", "cancelled through Temporal", ExitStatus.ABORTED)
     if isinstance(cause, TerminatedError):
-        why = plain(str(cause)) or "without a reason"
+        why = plain(_said(cause)) or "without a reason"
         return Ending("terminated", f"{why}; the next run looks at what it left", ExitStatus.FAILED)
-    if getattr(cause, "type", None) == _ORDER_REFUSED:
-        return Ending(REFUSED, plain(str(cause)), ExitStatus.REFUSED)
+    if isinstance(cause, ApplicationError) and cause.type == _ORDER_REFUSED:
+        return Ending(REFUSED, plain(_said(cause)), ExitStatus.REFUSED)
     return Ending("failed", plain(_deepest(cause)), ExitStatus.FAILED)
 
 
@@ -66,4 +66,9 @@ def _deepest(error: BaseException | None) -> str:
     """The message of the innermost failure, which says what was wrong."""
     while isinstance(error, FailureError) and error.cause is not None:
         error = error.cause
-    return " ".join(str(error).split())
+    return _said(error)
+
+
+def _said(error: BaseException | None) -> str:
+    text = error.message if isinstance(error, FailureError) else str(error)
+    return " ".join(text.split())

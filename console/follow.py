@@ -13,7 +13,7 @@ from console.session import Session, Work, is_passing
 from console.views import View, view_for
 from runbook.identifier import ProjectName
 
-_EVERY = timedelta(seconds=1)
+_EVERY = timedelta(seconds=0.5)
 
 
 def watch(project: str) -> Work:

@@ -22,7 +22,7 @@ from console.session import Session, is_passing
 from runbook import names
 from runbook.status import State, Status
 
-ANSWER = timedelta(seconds=5)
+_RPC = timedelta(seconds=10)
 _POLL_LASTS = 70
 
 
@@ -40,7 +40,7 @@ class Lane:
     async def found(self, run_id: str | None = None) -> WorkflowExecutionDescription:
         """The newest run, or this one. Raises Refusal when there is none, RPCError."""
         try:
-            return await self.handle(run_id).describe(rpc_timeout=ANSWER)
+            return await self.handle(run_id).describe(rpc_timeout=_RPC)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
                 raise Refusal(
@@ -55,10 +55,12 @@ class Lane:
             raise Refusal(f"{self.project}: nothing is going on, the last run ended {ago(found.close_time)}")
         return found
 
-    async def status(self, run_id: str, within: timedelta = ANSWER) -> Status | None:
+    async def status(self, run_id: str, within: timedelta | None = None) -> Status | None:
         """The run's own account; None when no worker gives it in time."""
         try:
-            answer: Any = await self.handle(run_id).query(names.STATUS, rpc_timeout=within)
+            answer: Any = await self.handle(run_id).query(
+                names.STATUS, rpc_timeout=within or self.session.patience.answer
+            )
         except WorkflowQueryFailedError:
             return None
         except RPCError as error:
@@ -75,7 +77,7 @@ class Lane:
                 task_queue=TaskQueue(name=self.session.task_queue),
                 task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
             ),
-            timeout=ANSWER,
+            timeout=_RPC,
         )
         newest = max((poller.last_access_time.ToSeconds() for poller in described.pollers), default=0)
         return time.time() - newest < _POLL_LASTS

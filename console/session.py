@@ -19,8 +19,16 @@ from process.settings import BadSettings, StarterSettings, together
 from process.telemetry import silent_runtime
 from runbook.identifier import Person
 
-_PATIENCE = timedelta(seconds=3)
+_CONNECT = timedelta(seconds=3)
 show_tracebacks: ContextVar[bool] = ContextVar("show_tracebacks", default=False)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait: for one answer of a run, and for a started run's plan."""
+
+    answer: timedelta = timedelta(seconds=5)
+    plan: timedelta = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Session:
     target: Target
     task_queue: str
     output: Output
+    patience: Patience = Patience()
 
 
 Work = Callable[[Session], Awaitable[ExitStatus]]
@@ -75,7 +84,7 @@ async def _connected(work: Work, output: Output) -> ExitStatus:
     settings, target = together(StarterSettings.read, Target.read)
     if not output.json:
         output.remark(f"Temporal at {target}")
-    client = await connect(target, program="starter", patience=_PATIENCE, runtime=silent_runtime())
+    client = await connect(target, program="starter", patience=_CONNECT, runtime=silent_runtime())
     return await work(Session(client, target, settings.task_queue, output))
 
 

@@ -3,14 +3,17 @@
 import asyncio
 import signal
 import threading
+from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from process.ending import end
 
 log = structlog.stdlib.get_logger()
+
+T = TypeVar("T")
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 MARGIN: Final = timedelta(seconds=10)
@@ -28,6 +31,16 @@ class Stopping:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._hear, number)
+
+    async def unless_asked(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What this comes to; None, and its end, when somebody asked first."""
+        doing, asked = asyncio.create_task(work), asyncio.create_task(self.asked.wait())
+        await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if doing.done():
+            return doing.result()
+        doing.cancel()
+        return None
 
     def _hear(self, number: signal.Signals) -> None:
         log.info("stopping, a second signal ends at once", signal=number.name, grace=self._grace.total_seconds())

@@ -1,0 +1,54 @@
+"""Runs a worker from its first poll to its clean end."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+log = structlog.stdlib.get_logger()
+
+_KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+_LOOK_EVERY = 0.05
+_PATIENCE = timedelta(seconds=5)
+
+
+async def run(worker: Worker, stop: asyncio.Event) -> None:
+    """Poll until `stop`, then let what is under way end within the worker's grace. Raises what is fatal to the worker."""
+    running = asyncio.create_task(worker.run())
+    ready = asyncio.create_task(_say_when_ready(worker))
+    asked = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    asked.cancel()
+    if not running.done():
+        await worker.shutdown()
+    await running
+
+
+async def _say_when_ready(worker: Worker) -> None:
+    """Ready is when the server has this worker's polls, for workflows and for activities."""
+    client = worker.client
+    for kind in _KINDS:
+        while not await _polls(client, worker.task_queue, kind):
+            await asyncio.sleep(_LOOK_EVERY)
+    log.info("worker ready", task_queue=worker.task_queue, identity=client.identity)
+
+
+async def _polls(client: Client, task_queue: str, kind: TaskQueueType.ValueType) -> bool:
+    try:
+        described = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
+            ),
+            timeout=_PATIENCE,
+        )
+    except RPCError as error:
+        log.debug("can't see the task queue's pollers yet", why=error.message)
+        return False
+    return client.identity in {poller.identity for poller in described.pollers}

@@ -1,0 +1,102 @@
+"""Looking and listing: with a worker, without one, with search attributes and without."""
+
+import asyncio
+
+from console import begin, catalogue, look
+from console.exit_status import ExitStatus
+from runbook import names, steps
+from runbook.trouble import Cause
+from tests.console.conftest import Operator
+from tests.projects import DIGEST
+from tests.workflows.crew import failing
+
+
+async def started(operator: Operator, version: str = "1.4.0") -> None:
+    await operator.does(
+        lambda: begin.release(operator.project, version, commit=None, reason="weekly", by="carol", wait=False)
+    )
+
+
+async def listed(operator: Operator, state: str) -> dict[str, object]:
+    """This project's entry, once the list (which lags behind) shows it in this state."""
+    async with asyncio.timeout(20):
+        while True:
+            said = await operator.does(lambda: catalogue.runs(100), json=True)
+            for entry in said.data:
+                if entry["project"] == operator.project and entry["state"] == state:
+                    return dict(entry)
+            await asyncio.sleep(0.1)
+
+
+async def test_the_status_of_a_release_at_the_gate_shows_what_to_do(operator: Operator) -> None:
+    await started(operator)
+    await operator.until_the_gate()
+    said = await operator.does(lambda: look.status(operator.project))
+    assert said.status == ExitStatus.GOING_ON
+    for part in (DIGEST, "Approvals: 0 of 1", "alice, bob", "temporal workflow signal", steps.TAG.title, "weekly"):
+        assert part in said.out
+
+
+async def test_the_status_in_json_is_the_whole_status_and_the_exit_status(operator: Operator) -> None:
+    await started(operator)
+    await operator.until_the_gate()
+    said = await operator.does(lambda: look.status(operator.project), json=True)
+    assert said.data["gate"]["digest"] == DIGEST
+    assert said.data["exit_status"] == said.status == ExitStatus.GOING_ON
+
+
+async def test_a_step_that_needs_a_person_is_shown_with_its_evidence(operator: Operator) -> None:
+    operator.crew.at(steps.TAG, failing(Cause.PUSH_REJECTED, "remote: protected branch"))
+    await started(operator)
+    await operator.until(lambda status: bool(status.needs))
+    said = await operator.does(lambda: look.status(operator.project))
+    for part in ("a person is needed: tag", "remote: protected branch", "seen", "--name retry"):
+        assert part in said.out
+
+
+async def test_without_a_worker_the_status_is_what_temporal_keeps(idle: Operator) -> None:
+    await idle.client.start_workflow(
+        names.RELEASE_WORKFLOW, id=names.lane(idle.project), task_queue=idle.queue, static_summary="by alice"
+    )
+    said = await idle.does(lambda: look.status(idle.project))
+    assert said.status == ExitStatus.GOING_ON
+    assert "run: by alice" in said.out
+    assert "no worker polls" in said.err
+
+
+async def test_a_release_that_waits_for_people_is_listed_as_such(operator: Operator) -> None:
+    await started(operator)
+    await operator.until_the_gate()
+    entry = await listed(operator, "running")
+    while not entry["needs_person"]:
+        entry = await listed(operator, "running")
+    assert (entry["version"], entry["stage"], entry["kind"]) == ("1.4.0", "gate", "release")
+    said = await operator.does(lambda: catalogue.runs(100))
+    assert operator.project in said.out
+
+
+async def test_a_release_without_search_attributes_is_listed_by_its_id(operator: Operator) -> None:
+    operator.crew.searchable = False
+    await started(operator)
+    await operator.until_the_gate()
+    entry = await listed(operator, "running")
+    assert (entry["version"], entry["workflow_id"]) == ("", f"release-{operator.project}")
+
+
+async def test_the_versions_one_can_go_back_to_are_those_that_were_released(operator: Operator) -> None:
+    for version in ("1.4.0", "1.5.0"):
+        await started(operator, version)
+        await operator.until_the_gate()
+        await operator.approve()
+        await operator.client.get_workflow_handle(names.lane(operator.project)).result()
+    await started(operator, "1.6.0")
+    await operator.until_the_gate()
+    await operator.client.get_workflow_handle(names.lane(operator.project)).terminate()
+    async with asyncio.timeout(20):
+        while True:
+            said = await operator.does(lambda: catalogue.good_versions(operator.project, 20), json=True)
+            if len(said.data) == 2:
+                break
+            await asyncio.sleep(0.1)
+    assert [entry["version"] for entry in said.data] == ["1.5.0", "1.4.0"]
+    assert {entry["digest"] for entry in said.data} == {DIGEST}
