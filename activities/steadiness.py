@@ -9,8 +9,8 @@ from runbook.trouble import Cause
 
 SETTLED = 10.0
 """Seconds after which an engine takes a restarted container for steady."""
-FINAL = 2.0
-"""Seconds after which a container that is down and not being restarted will not come back by itself."""
+FINAL = 0.2
+"""The share of that after which a container that is down and not being restarted will not come back by itself."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Steadiness:
     @property
     def over(self) -> bool:
         """It is down and nothing will start it again."""
-        return self._down_since is not None and time.monotonic() - self._down_since >= FINAL
+        return self._down_since is not None and time.monotonic() - self._down_since >= self.settled * FINAL
 
     def _wrong(self, seen: ContainerDetails | None, now: float) -> str:
         name = f"container {self.container_id[:12]} on {self.host}"

@@ -130,11 +130,11 @@ async def test_text_that_no_database_takes_is_kept_readable(ledger: Ledger) -> N
 
 
 async def test_processes_that_write_at_once_make_one_chain_and_keep_each_event_once(url: str, ledger: Ledger) -> None:
-    own = [[f"{writer}/{number}" for number in range(40)] for writer in range(2)]
-    shared = [f"shared/{number}" for number in range(20)]
+    own = [[f"{writer}/{number}" for number in range(20)] for writer in range(2)]
+    shared = [f"shared/{number}" for number in range(10)]
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, url, json.dumps([*events[:20], *shared, *events[20:]])],
+            [sys.executable, "-c", WRITER, url, json.dumps([*events[:10], *shared, *events[10:]])],
             stdin=subprocess.PIPE,
             cwd=Path(__file__).parents[3],
         )
