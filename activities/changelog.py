@@ -3,6 +3,8 @@
 import re
 
 _LONGEST = 4000
+_SMALL = 3
+_A_VERSION = re.compile(r"\d+\.\d+|unreleased", re.IGNORECASE)
 _HEADING = re.compile(r"^(#{1,6})\s+(.*)$")
 _FENCE = re.compile(r"^\s{0,3}(```|~~~)")
 # Neither sub-headings nor link definitions nor comments say what changed.
@@ -19,7 +21,7 @@ def section_of(changelog: str, version: str) -> str | None:
     for line in changelog.splitlines():
         fenced ^= _FENCE.match(line) is not None
         heading = None if fenced else _HEADING.match(line)
-        if found and heading and len(heading[1]) <= level:
+        if found and heading and _ends(heading, level):
             break
         if found:
             lines.append(line.rstrip())
@@ -29,3 +31,9 @@ def section_of(changelog: str, version: str) -> str | None:
         return None
     says = any(not _SAYS_NOTHING.match(line) for line in lines)
     return "\n".join(lines).strip()[:_LONGEST] if says else ""
+
+
+def _ends(heading: re.Match[str], level: int) -> bool:
+    """Some tools set a patch's heading no larger than those of its parts: then only another version ends it."""
+    own = len(heading[1])
+    return own < level or (own == level and (level < _SMALL or _A_VERSION.search(heading[2]) is not None))
