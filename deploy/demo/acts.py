@@ -157,6 +157,6 @@ def gate_text(board: str) -> str:
 
 async def _slow_engine(admin: str) -> None:
     """The host's engine takes its time with the next start, so that the worker can be killed in the middle of it."""
-    rule = {"match": "POST *containers/*/start", "kind": "delay", "seconds": 1.5, "times": 1}
+    rule = {"match": "POST /*containers/*/start", "kind": "delay", "seconds": 1.5, "times": 1}
     async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
         (await client.post(f"{admin}/faults", json=rule)).raise_for_status()

@@ -4,7 +4,6 @@ import time
 
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 
 from runbook.status import Row, State, Status
 
@@ -33,7 +32,10 @@ class Screen:
         self._console.print(f"{self._clock()} {text}")
 
     def box(self, title: str, text: str) -> None:
-        self._console.print(Panel(escape(text), title=title, expand=False))
+        """Text to read and copy: never cut, never wrapped."""
+        self._console.rule(title, style="dim")
+        self._console.print(escape(text), style="cyan")
+        self._console.rule(style="dim")
 
     def board(self, status: Status) -> None:
         """The rows that changed since last time."""

@@ -68,6 +68,7 @@ def _arguments() -> argparse.ArgumentParser:
     up.add_argument("--engine", default="auto", choices=["auto", "process", "docker"])
     up.add_argument("--pipeline-seconds", type=float, default=0.5, metavar="S", help="how long a build takes")
     up.add_argument("--registry-auth", default="bearer", choices=["none", "basic", "bearer"])
+    up.add_argument("--baseline", default="1.0.0", metavar="VERSION", help="what runs everywhere at first")
     up.add_argument("--empty", action="store_true", help="leave the hosts empty, with no version running")
     state = commands.add_parser("state", help="what is on every host, as JSON")
     state.add_argument("--root", type=Path, required=True)

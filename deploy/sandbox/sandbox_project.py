@@ -42,7 +42,6 @@ def project_document(facts: SandboxFacts) -> Document:
         "staging": _environment(facts, "staging"),
         "production": {
             **_environment(facts, "production"),
-            "batch_size": 2,
             "soak": {"lasts": "3s", "every": "500ms", "failures": 3, "within": "1m"},
         },
         "gate": {"approvers": ["alice", "bob"], "expires_after": "1h", "remind_every": "10m"},
@@ -92,7 +91,7 @@ def _environment(facts: SandboxFacts, role: Role) -> dict[str, Any]:
         "health": "http://{host}:{port}/health",
         "version": "http://{host}:{port}/version",
         "stop_timeout": "5s",
-        "health_deadline": "20s",
+        "health_deadline": "6s",
         "ssh": {
             "user": facts.ssh_user,
             "port": hosts[0].ssh_port,
