@@ -50,10 +50,10 @@ class Fleet:
             host.ready()
         return begun
 
-    def registry(self, name: str, *, auth: bool = False, broken: bool = False) -> Registry:
+    def registry(self, name: str, *, auth: bool = False, broken: bool = False, of: Registry | None = None) -> Registry:
         registry = Registry(self.network, name, 5000 + len(self._registries))
         self._registries.append(registry)
-        return registry.start(auth=auth, broken=broken)
+        return registry.start(auth=auth, broken=broken, of=of)
 
     def new_key(self, name: str) -> Path:
         """A private key; its public half lies beside it."""

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 from tests.hosts.network import Network
 from tests.hosts.processes import begin, end, until
@@ -33,18 +32,21 @@ class Registry:
 
     def __init__(self, network: Network, name: str, port: int) -> None:
         self.folder = network.claim.folder / name
+        self.storage = self.folder / "storage"
         self.address = f"{network.hub}:{port}"
         self._network = network
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, auth: bool = False, broken: bool = False) -> "Registry":
-        """Broken is one whose storage is a file, so that it answers 500 whatever it is asked for."""
+    def start(self, *, auth: bool = False, broken: bool = False, of: "Registry | None" = None) -> "Registry":
+        """Broken is one whose storage is a file, so that it answers 500 whatever it is asked for; `of` is another
+        one whose images it gives out as well.
+        """
         self.folder.mkdir(exist_ok=True)
-        storage, passwords, config = (self.folder / name for name in ("storage", "htpasswd", "config.yml"))
+        passwords, config = self.folder / "htpasswd", self.folder / "config.yml"
         if broken:
-            storage.write_text("not a folder")
+            self.storage.write_text("not a folder")
         passwords.write_text(_HTPASSWD)
-        text = _CONFIG.format(storage=storage, address=self.address)
+        text = _CONFIG.format(storage=of.storage if of else self.storage, address=self.address)
         config.write_text(text + (_AUTH.format(path=passwords) if auth else ""))
         words = [*self._network.inside("hub"), "docker-registry", "serve", str(config)]
         self._process = begin(words, self.folder / "log")
@@ -61,12 +63,6 @@ class Registry:
     def close(self) -> None:
         if self._process:
             end(self._process)
-
-    def tag_file(self, image: str, tag: str) -> Path:
-        """Where it keeps which digest a tag has."""
-        return (
-            self.folder / "storage/docker/registry/v2/repositories" / image / "_manifests/tags" / tag / "current/link"
-        )
 
     def _signal(self, how: signal.Signals) -> None:
         assert self._process

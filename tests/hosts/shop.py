@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from activities.clients.health import HttpProbe
 from activities.clients.hosts import Hosts
 from activities.health import HealthActivities
 from activities.hosts import HostActivities
+from deploy.sandbox.images import Image as Built
 from deploy.sandbox.images import ImageKind, build_image
 from deploy.sandbox.images_push import push_image
 from runbook.image import Image
@@ -42,6 +44,11 @@ SETTLE = timedelta(seconds=0.3)
 _numbers = itertools.count(1)
 
 
+@functools.cache
+def _built(version: str, **how: Any) -> Built:
+    return build_image(version, runtime="busybox", **how)
+
+
 def ref(epoch: int, version: str = "1.1.0") -> ReleaseRef:
     return ReleaseRef(
         project="shop",
@@ -64,7 +71,7 @@ class Shop:
         self.health = HealthActivities(HttpProbe(), hosts, settled=2.0, pause=0.2)
 
     async def publish(self, version: str, kind: ImageKind = "good", **how: Any) -> Image:
-        made = build_image(version, kind=kind, runtime="busybox", **how)
+        made = _built(version, kind=kind, **how)
         await push_image(self.registry.address, NAME, made, [f"v{version}"])
         return self.image(version, made.digest)
 
