@@ -26,7 +26,7 @@ sys.path.insert(0, folder)
 OURS = ("runbook", "workflows", "activities", "process", "console", "deploy", "worker", "starter")
 others -= set(OURS)
 sys.meta_path.insert(0, Absent())
-import worker, starter, deploy.healthcheck
+import worker, starter, deploy.healthcheck, deploy.ledger
 print(json.dumps({n: m.__file__ for n, m in sys.modules.items() if n.partition(".")[0] in OURS}))
 import os
 sys.stdout.flush()
