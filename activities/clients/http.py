@@ -1,10 +1,13 @@
 """The worker's HTTP client: bounded waits, no redirects, nothing tried twice behind anybody's back."""
 
+import functools
 from datetime import timedelta
 
 import httpx
 
 _CONNECTIONS = 20
+# Reading the certificates of all authorities takes longer than most answers: once is enough.
+_trust = functools.cache(httpx.create_ssl_context)
 
 
 def new_client(wait: timedelta = timedelta(seconds=10)) -> httpx.AsyncClient:
@@ -13,6 +16,7 @@ def new_client(wait: timedelta = timedelta(seconds=10)) -> httpx.AsyncClient:
     Whoever asks decides what a redirect means and whether trying again is safe.
     """
     return httpx.AsyncClient(
+        verify=_trust(),
         timeout=httpx.Timeout(wait.total_seconds(), connect=min(wait.total_seconds(), 5.0)),
         limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
         follow_redirects=False,

@@ -223,6 +223,6 @@ async def test_a_cut_connection_is_tried_again_by_the_step_and_not_before(tmp_pa
 
 async def test_a_slow_forge_is_given_up_in_time(tmp_path: Path) -> None:
     async with bench(tmp_path) as held, asking(tmp_path, held.url, wait=timedelta(seconds=0.2)) as repository:
-        held.faults.add(FaultRule(match=f"GET {REPO}/commits/*", kind="delay", seconds=5))
+        held.faults.add(FaultRule(match=f"GET {REPO}/commits/*", kind="delay", seconds=0.6))
         with pytest.raises(Unreachable, match="did not answer in time"):
             await repository.contexts(held.sha)

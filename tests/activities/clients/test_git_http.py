@@ -1,6 +1,10 @@
 """The git client and its token, against the sandbox's forge over HTTP."""
 
+import asyncio
 import contextlib
+import os
+import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from activities.clients.file_lock import take
 from activities.errors import Refused, Unreachable
 from deploy.sandbox.forge import Account, ForgeSettings, build_forge
 from deploy.sandbox.pipeline_settings import PipelineSettings
@@ -136,3 +141,40 @@ async def test_a_token_that_the_server_repeats_is_taken_out_of_what_it_said(
     with pytest.raises(Refused, match="no, •••, not you") as refused:
         await client(tmp_path / "worker").push_tag(project(url), forge(tmp_path, url), origin.first, "v1.4.0", "v1.4.0")
     assert TOKEN not in f"{refused.value} {refused.value.evidence}"
+
+
+READER_PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from runbook.project import ForgeTable, ProjectTable
+from tests.activities.clients.origin import client
+folder, url = Path(sys.argv[1]), sys.argv[2]
+project = ProjectTable(owner="acme", name="shop", repository=f"{url}/acme/shop.git")
+forge = ForgeTable(url=url, token=f"file:{folder / 'token'}")
+asyncio.run(client(folder / "worker").read(project, forge, "a" * 40, "VERSION"))
+"""
+
+
+async def test_a_fetch_that_outlives_its_killed_worker_keeps_the_next_one_away(tmp_path: Path) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def endpoint(_: Request) -> Response:
+        asked.set()
+        await go_on.wait()
+        return Response("gone", 404)
+
+    forge(tmp_path, "http://127.0.0.1:1")
+    async with serving(Starlette(routes=[Route("/{path:path}", endpoint)])) as served:
+        words = [sys.executable, "-c", READER_PROGRAM, str(tmp_path), served.url]
+        worker = await asyncio.create_subprocess_exec(*words)
+        await asyncio.wait_for(asked.wait(), 20)
+        worker.kill()
+        await worker.wait()
+        [lock] = (tmp_path / "worker" / "mirrors").glob("*.lock")
+        assert take(lock) is None
+        go_on.set()
+        deadline = time.monotonic() + 10
+        while (held := take(lock)) is None:
+            assert time.monotonic() < deadline, "the orphan never let go"
+            await asyncio.sleep(0.01)
+        os.close(held)
