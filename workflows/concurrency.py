@@ -1,8 +1,9 @@
-"""Doing several things side by side, and doing one thing to its end whatever is cancelled meanwhile."""
+"""Doing several things side by side, one thing to its end whatever is cancelled meanwhile, and tidying up after one."""
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from types import TracebackType
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -15,7 +16,7 @@ async def side_by_side(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     tasks = [asyncio.create_task(work) for work in works]
     try:
         return list(await asyncio.gather(*tasks))
-    except BaseException:
+    except (Exception, asyncio.CancelledError):
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -31,6 +32,26 @@ async def uncancellable(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.create_task(work)
     await _ended(task)
     return task.result()
+
+
+class Afterwards:
+    """`finally`, but not where a worker drops a run from its memory.
+
+    Then Python closes the coroutines one by one, on any thread and perhaps within another run's task: whatever they
+    asked of Temporal there, they would ask for that other run.
+    """
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or issubclass(kind, (Exception, asyncio.CancelledError)):
+            self._act()
 
 
 async def _ended(task: "asyncio.Task[Any]") -> None:

@@ -1,7 +1,7 @@
 """A step that needs a person: on-call is told, reminded, and the step waits for what that person sends."""
 
-import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook.span import spoken
     from runbook.status import Need, Outcome, State
     from runbook.step import Step
+    from workflows.concurrency import Afterwards
     from workflows.failure import StepFailed, Stop
     from workflows.journal import Journal, time_left
 
@@ -55,24 +56,16 @@ class Escalation:
         until = None if self._patient else workflow.now() + self._orders.project.wait.person
         need = self._need(failure, [names.RETRY, self._way_out()])
         need.until = until
-        row = self._journal.expect(failure.step, failure.host)
-        row.state = State.NEEDS_PERSON
+        self._journal.expect(failure.step, failure.host).state = State.NEEDS_PERSON
         self._waiting.add(need.number)
-        try:
-            with self._shown(need):
-                await self._until_answered(need)
-        finally:
-            # Whatever ended the wait: a row that nobody waits for any more is a failed one until it is tried again.
-            row.state = State.FAILED
-            self._waiting.discard(need.number)
+        with self._shown(need):
+            await self._until_answered(need)
 
-    @contextlib.contextmanager
-    def asking(self, failure: StepFailed) -> Generator[None]:
+    def asking(self, failure: StepFailed) -> AbstractContextManager[None]:
         """Ask a person for something that the release will see by itself; `retry` has nothing to do with it."""
         need = self._need(failure, [self._way_out()])
-        with self._shown(need):
-            self._tell(need, 0)
-            yield
+        self._tell(need, 0)
+        return self._shown(need)
 
     def answer(self, instruction: Instruction) -> Verdict:
         """`retry`: which waiting steps go on."""
@@ -98,16 +91,19 @@ class Escalation:
             since=workflow.now(),
         )
 
-    @contextlib.contextmanager
-    def _shown(self, need: Need) -> Generator[None]:
-        needs = self._journal.status.needs
-        needs.append(need)
+    def _shown(self, need: Need) -> Afterwards:
+        self._journal.status.needs.append(need)
         self._journal.changed()
-        try:
-            yield
-        finally:
-            needs[:] = [other for other in needs if other.number != need.number]
-            self._journal.changed()
+        return Afterwards(lambda: self._hide(need))
+
+    def _hide(self, need: Need) -> None:
+        needs = self._journal.status.needs
+        needs[:] = [other for other in needs if other.number != need.number]
+        self._waiting.discard(need.number)
+        for row in self._journal.status.rows:
+            if (row.name, row.host, row.state) == (need.step, need.host, State.NEEDS_PERSON):
+                row.state = State.FAILED  # until it is tried again
+        self._journal.changed()
 
     async def _until_answered(self, need: Need) -> None:
         every = self._orders.project.wait.remind_every

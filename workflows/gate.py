@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook.orders import Orders
     from runbook.span import spoken
     from runbook.status import GateView, GivenApproval, Outcome
+    from workflows.concurrency import Afterwards
     from workflows.escalation import how_to_send
     from workflows.failure import Stop
     from workflows.journal import Journal, time_left
@@ -28,11 +29,8 @@ class Gate:
         view = self._open(orders, image, changelog)
         self._journal.stage("gate")
         self._journal.ledger.say("worker", "gate", "opened", image.reference, digest=image.digest)
-        try:
+        with Afterwards(lambda: self._close(view)):
             await self._decided(orders, view)
-        finally:
-            view.open = False
-            self._journal.changed()
         if self._rejection is not None:
             who, why = self._rejection.by, self._rejection.comment or "without a comment"
             raise Stop(Outcome.REJECTED, f"rejected by {who}: {why}")
@@ -102,6 +100,10 @@ class Gate:
             how_to=[how_to_send(lane, name, payload) for name in (names.APPROVE, names.REJECT)],
         )
         return self._journal.status.gate
+
+    def _close(self, view: GateView) -> None:
+        view.open = False
+        self._journal.changed()
 
     def _is_decided(self, view: GateView) -> bool:
         return self._rejection is not None or len(view.approvals) >= view.needed

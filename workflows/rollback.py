@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook.service import WayBack
     from runbook.status import Outcome, RollbackResult, timeline
     from workflows.admission import admit_failed, admit_rollback
-    from workflows.concurrency import side_by_side, uncancellable
+    from workflows.concurrency import Afterwards, side_by_side, uncancellable
     from workflows.escalation import Escalation
     from workflows.gate import Gate
     from workflows.lane import Lane
@@ -112,10 +112,8 @@ class RollbackWorkflow(Lane):
     async def told(self, orders: HostOrders, host: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do it, and tell people for as long as it isn't done."""
         reminders = asyncio.create_task(self._remind(orders, host))
-        try:
+        with Afterwards(reminders.cancel):
             await work()
-        finally:
-            reminders.cancel()
 
     def is_stopping(self) -> bool:
         return self.stop is not None

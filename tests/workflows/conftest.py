@@ -1,29 +1,42 @@
 """A lane on the time-skipping server, with a crew that can be told what to do."""
 
 import contextlib
+import logging
 import shutil
 import sys
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from runbook import names
+from runbook.decision import Verdict
 from runbook.message import ReleaseOrder, RollbackOrder
-from runbook.status import Status
+from runbook.status import ReleaseResult, Status
 from tests.projects import DIGEST
 from tests.workflows.crew import Crew
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
 ORDER = ReleaseOrder(project="shop", version="1.4.0", requested_by="carol", reason="weekly")
+ROLLBACK_OF_SHOP = names.rollback_lane("shop")
+Handle = WorkflowHandle[Any, Any]
+
+_BROKEN = {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: "a workflow task failed",
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT: "a workflow task timed out",
+}
 
 
 @dataclass
@@ -38,34 +51,78 @@ class LaneOfTests:
     def client(self) -> Client:
         return self.env.client
 
-    async def start(self, order: Any = ORDER, **options: Any) -> WorkflowHandle[Any, Any]:
+    async def start(self, order: Any = ORDER, **options: Any) -> Handle:
         return await self.client.start_workflow(
             names.RELEASE_WORKFLOW, order, id=names.lane("shop"), task_queue=self.queue, **options
         )
 
-    async def start_rollback(self, **order: Any) -> WorkflowHandle[Any, Any]:
+    async def start_rollback(self, **order: Any) -> Handle:
         told = RollbackOrder(project="shop", requested_by="bob", reason="checkout fails", **order)
         return await self.client.start_workflow(
             names.ROLLBACK_WORKFLOW, told, id=names.lane("shop"), task_queue=self.queue
         )
 
-    async def status(self, handle: WorkflowHandle[Any, Any]) -> Status:
+    @property
+    def child(self) -> Handle:
+        """The rollback that a release started."""
+        return self.client.get_workflow_handle(ROLLBACK_OF_SHOP)
+
+    async def status(self, handle: Handle) -> Status:
         return Status.model_validate(await handle.query(names.STATUS))
 
-    async def until(self, handle: WorkflowHandle[Any, Any], reached: Callable[[Status], bool]) -> Status:
-        """The status once this holds of it."""
+    async def until(self, handle: Handle, reached: Callable[[Status], bool], *, step: float = 0.1) -> Status:
+        """The status once this holds of it; the clock moves by `step` seconds between looks."""
+        status = None
         for _ in range(600):
-            status = await self.status(handle)
-            if reached(status):
-                return status
-            await self.env.sleep(0.05)
-        raise AssertionError(f"never reached; it is at {status.stage}, needs {status.needs}, said {status.messages}")
+            # A child that was not started yet is not found.
+            with contextlib.suppress(RPCError):
+                status = await self.status(handle)
+                if reached(status):
+                    return status
+            await self.env.sleep(step)
+        raise AssertionError(f"never reached: {status}")
 
-    async def at_gate(self, handle: WorkflowHandle[Any, Any]) -> Status:
+    async def at_gate(self, handle: Handle) -> Status:
         return await self.until(handle, lambda status: status.gate is not None and status.gate.open)
 
-    async def approve(self, handle: WorkflowHandle[Any, Any], by: str = "alice", digest: str = DIGEST) -> None:
+    async def in_need(self, handle: Handle, number: int = 1, *, step: float = 0.1) -> Status:
+        """The status once so many steps need a person."""
+        return await self.until(handle, lambda status: len(status.needs) >= number, step=step)
+
+    async def approve(self, handle: Handle, by: str = "alice", digest: str = DIGEST) -> None:
         await handle.signal(names.APPROVE, {"by": by, "digest": digest})
+
+    async def decide(self, handle: Handle, *decision: Any) -> Verdict:
+        return Verdict.model_validate(await handle.execute_update(names.DECIDE, args=list(decision)))
+
+    async def approved(self, **options: Any) -> Handle:
+        """A release that alice has let through the gate."""
+        handle = await self.start(**options)
+        await self.at_gate(handle)
+        await self.approve(handle)
+        return handle
+
+    async def result(self, handle: Handle) -> ReleaseResult:
+        return ReleaseResult.model_validate(await handle.result())
+
+    async def now(self) -> datetime:
+        return await self.env.get_current_time()
+
+    async def pass_until(self, moment: datetime) -> None:
+        """Let the clock come to this moment, and never beyond."""
+        while (left := moment - await self.now()) > timedelta(0):
+            await self.env.sleep(left)
+
+    async def events(self, handle: Handle) -> list[HistoryEvent]:
+        return [event async for event in handle.fetch_history_events()]
+
+    async def assert_unbroken(self) -> None:
+        """No workflow task of any run in this lane failed."""
+        for workflow_id in (names.lane("shop"), ROLLBACK_OF_SHOP):
+            with contextlib.suppress(RPCError):
+                for event in await self.events(self.client.get_workflow_handle(workflow_id)):
+                    failure = event.workflow_task_failed_event_attributes.failure
+                    assert event.event_type not in _BROKEN, f"{workflow_id}: {_BROKEN[event.event_type]}: {failure}"
 
     @contextlib.asynccontextmanager
     async def working(self, **options: Any) -> AsyncGenerator[Worker]:
@@ -74,6 +131,7 @@ class LaneOfTests:
             task_queue=self.queue,
             workflows=[ReleaseWorkflow, RollbackWorkflow],
             activities=self.crew.activities(),
+            max_heartbeat_throttle_interval=timedelta(milliseconds=50),
             **options,
         ) as worker:
             yield worker
@@ -88,11 +146,27 @@ def time_skipping_server() -> str:
 
 
 @pytest.fixture
-async def lane(time_skipping_server: str) -> AsyncGenerator[LaneOfTests]:
-    """A lane whose worker runs; tell `lane.crew` what goes wrong."""
+def unbroken_log(caplog: pytest.LogCaptureFixture) -> Generator[None]:
+    """Fails the test when a worker said that a workflow broke, which some histories don't tell (evictions)."""
+    yield
+    said = [record.getMessage() for record in caplog.get_records("call") if record.name.startswith("temporalio")]
+    worst = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert not worst, said
+
+
+@pytest.fixture
+async def idle_lane(time_skipping_server: str, unbroken_log: None) -> AsyncGenerator[LaneOfTests]:
+    """A lane without a worker."""
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=time_skipping_server, data_converter=pydantic_data_converter
     ) as env:
         lane = LaneOfTests(env, Crew())
-        async with lane.working():
-            yield lane
+        yield lane
+        await lane.assert_unbroken()
+
+
+@pytest.fixture
+async def lane(idle_lane: LaneOfTests) -> AsyncGenerator[LaneOfTests]:
+    """A lane whose worker runs; tell `lane.crew` what goes wrong."""
+    async with idle_lane.working():
+        yield idle_lane

@@ -3,23 +3,42 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from runbook import artifact, command, commit, pipeline, plan, record, service, steps
+from runbook import plan, record, service, steps
 from runbook.message import Finding, Order
 from runbook.project import Project
+from runbook.record import Entry, NoticeToSend
 from runbook.step import Step
 from runbook.trouble import Cause
-from tests.projects import COMMIT, DIGEST, OLD_DIGEST, image, project
+from tests.projects import OLD_DIGEST, project
+from tests.workflows.findings import found
 
 Behaviour = Callable[[Any], Awaitable[Any]]
 
 
-def failing(cause: Cause, message: str = "it failed", *, times: int | None = None, final: bool = True) -> Behaviour:
-    """Fail with this cause, the first `times` times or always."""
+class Performed(NamedTuple):
+    """One attempt of a step: when it was begun by the server's clock, and how it ended (empty while it goes on)."""
+
+    step: str
+    host: str
+    at: datetime
+    order: Any
+
+
+def failing(
+    cause: Cause,
+    message: str = "it failed",
+    *,
+    times: int | None = None,
+    final: bool = True,
+    evidence: tuple[str, ...] = ("seen",),
+) -> Behaviour:
+    """Fail with this cause, the first `times` times or always; `final`: as Refused does, without being tried again."""
     left = [times]
 
     async def fail(_order: Order) -> None:
@@ -27,141 +46,169 @@ def failing(cause: Cause, message: str = "it failed", *, times: int | None = Non
             if left[0] == 0:
                 return
             left[0] -= 1
-        raise ApplicationError(message, {"evidence": ["seen"]}, type=cause, non_retryable=final)
+        raise ApplicationError(message, {"evidence": list(evidence)}, type=cause, non_retryable=final)
 
     return fail
 
 
+def answering(*findings: Finding) -> Behaviour:
+    """Find this instead, one after the other; the last for good."""
+    left = list(findings)
+
+    async def answer(_order: Order) -> Finding:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return answer
+
+
+def away_for(span: timedelta) -> Behaviour:
+    """Be unreachable for so long, by the server's clock, from the first attempt on."""
+    first: list[datetime] = []
+
+    async def fail(_order: Order) -> None:
+        now = activity.info().started_time
+        first.append(now)
+        if now < first[0] + span:
+            raise ApplicationError("no route to host", type=Cause.UNREACHABLE)
+
+    return fail
+
+
+class Hold:
+    """Stops a step in its middle until `let_go` is set. `stubborn`: a cancellation is heard, but the step ends well."""
+
+    def __init__(self, *, stubborn: bool = False) -> None:
+        self.reached = asyncio.Event()
+        self.let_go = asyncio.Event()
+        self.cancelled = False
+        self._stubborn = stubborn
+
+    async def __call__(self, _order: Order) -> None:
+        self.reached.set()
+        while not self.let_go.is_set():
+            activity.heartbeat()
+            try:
+                await asyncio.sleep(0.02)
+            except asyncio.CancelledError:
+                self.cancelled = True
+                if not self._stubborn:
+                    raise
+
+
 class Crew:
-    """`calls` lists what was performed, as step name and host; `fleet` is what each production host runs."""
+    """`fleet` is what each production host runs; `log` every attempt; `effects` what was done to the world, counted."""
 
     def __init__(self, of: Project | None = None) -> None:
         self.project = of or project()
-        self.calls: list[tuple[str, str]] = []
-        self.orders: list[tuple[str, Any]] = []
-        self.fleet = dict.fromkeys(self.project.production.hosts, OLD_DIGEST)
+        self.log: list[Performed] = []
+        self.happened: list[str] = []
+        self.fleet: dict[str, str | None] = dict.fromkeys(self.project.production.hosts, OLD_DIGEST)
+        self.effects: Counter[str] = Counter()
+        self.entries: dict[str, Entry] = {}
+        self.notices: list[NoticeToSend] = []
         self.searchable = False
-        self._behaviours: dict[tuple[str, str], list[Behaviour]] = {}
+        self._behaviours: dict[tuple[str, str, bool], list[Behaviour]] = {}
+        self._done: set[str] = set()
 
-    def at(self, step: Step[Any, Any], behaviour: Behaviour, host: str = "") -> None:
-        """Before the step's own work is done, do this."""
-        self._behaviours.setdefault((step.name, host), []).append(behaviour)
+    def at(self, step: Step[Any, Any], behaviour: Behaviour, host: str = "", *, after: bool = False) -> None:
+        """Do this before the step's own work is done, or after it."""
+        self._behaviours.setdefault((step.name, host, after), []).append(behaviour)
+
+    def hold(self, step: Step[Any, Any], host: str = "", *, stubborn: bool = False) -> Hold:
+        hold = Hold(stubborn=stubborn)
+        self.at(step, hold, host)
+        return hold
+
+    def forget(self, step: Step[Any, Any], host: str = "") -> None:
+        """Let the step go well from now on."""
+        for after in (False, True):
+            self._behaviours.pop((step.name, host, after), None)
+
+    @property
+    def calls(self) -> list[tuple[str, str]]:
+        return [(performed.step, performed.host) for performed in self.log]
+
+    def of(self, step: Step[Any, Any], host: str | None = None) -> list[Performed]:
+        return [done for done in self.log if done.step == step.name and host in {None, done.host}]
 
     def count(self, step: Step[Any, Any], host: str | None = None) -> int:
-        return sum(name == step.name and host in {None, place} for name, place in self.calls)
+        return len(self.of(step, host))
 
     def performed(self) -> Counter[str]:
-        return Counter(name for name, _ in self.calls)
+        return Counter(performed.step for performed in self.log)
+
+    def told(self, *words: str) -> list[NoticeToSend]:
+        """The notices in which all these words are."""
+        return [notice for notice in self.notices if all(w in f"{notice.title}\n{notice.body}" for w in words)]
+
+    def kept(self, action: str) -> list[Entry]:
+        """The ledger's rows of this action, in their order."""
+        return [entry for entry in self.entries.values() if entry.action == action]
 
     def activities(self) -> list[Callable[..., Any]]:
         return [self._activity(step) for step in steps.ALL]
 
     def _activity(self, step: Step[Any, Any]) -> Callable[..., Any]:
         async def perform(order: Any) -> Any:
-            self.calls.append((step.name, order.place))
-            self.orders.append((step.name, order))
-            for host in ("", order.place) if order.place else ("",):
-                for behaviour in self._behaviours.get((step.name, host), []):
-                    result = await behaviour(order)
-                    if isinstance(result, Finding):
-                        return result
-            return self._finding(step, order)
+            self.log.append(Performed(step.name, order.place, activity.info().started_time, order))
+            name = f"{step.name}/{order.place}" if order.place else step.name
+            self.happened.append(f"began {name}")
+            end = "failed"
+            try:
+                finding = await self._perform(step, order)
+                end = "ended"
+            except asyncio.CancelledError:
+                end = "cancelled"
+                raise
+            finally:
+                self.happened.append(f"{end} {name}")
+            return finding.model_copy(update={"attempt": activity.info().attempt})
 
         perform.__annotations__ = {"order": step.order, "return": step.finding}
         return activity.defn(name=step.name)(perform)
 
-    def _finding(self, step: Step[Any, Any], order: Any) -> Finding:  # noqa: PLR0911, C901 - a table of all findings
-        made = f"{step.name} done"
-        match order:
-            case plan.ReleaseToPlan():
-                return plan.Plan(
-                    summary=made,
-                    version=order.order.version,
-                    commit=order.order.commit or COMMIT,
-                    project=self.project,
-                    file_fingerprint="sha256:0",
-                    search_attributes=self.searchable,
-                )
-            case plan.RollbackToPlan():
-                good = image(order.order.to_version or "1.3.0", OLD_DIGEST)
-                return plan.RollbackPlan(project=self.project, image=good, file_fingerprint="sha256:0")
-            case commit.CommitToCheck():
-                return commit.GreenCommit(summary=made, contexts=2, runs=1)
-            case commit.ChangelogToRead():
-                return commit.ChangelogSection(summary=made, text="- Faster checkout")
-            case commit.VersionFilesToRead():
-                return commit.BumpedVersion(summary=made, files=order.paths)
-            case commit.CommitToVerify():
-                return commit.VerifiedCommit(summary=made, commit=order.commit, evidence=["c0ffee Release"])
-            case commit.TagToPush():
-                return commit.PushedTag(summary=made, tag=order.tag, commit=order.commit, existed=False)
-            case pipeline.RunToRepeat():
-                return pipeline.RepeatedRun(summary=made, asked=True, url="https://git.example.net/run/1")
-            case pipeline.RunToAwait():
-                return pipeline.FinishedRun(summary=made, run=order.run, url="", succeeded=True)
-            case pipeline.RunToFind():
-                return pipeline.PipelineRun(summary=made, run=1, number=1, url="", state="running")
-            case artifact.ArtifactToVerify():
-                return artifact.VerifiedArtifact(summary=made, image=image(order.version, DIGEST))
-            case artifact.CredentialsToProve():
-                return artifact.ProvenCredentials(summary=made, repository="acme/shop")
-            case command.CommandToRun() | artifact.ImageToScan():
-                return command.FinishedCommand(summary=made, seconds=0.1)
-            case record.NoticeToSend():
-                return record.SentNotice(summary=made, notice=order.key)
-            case record.EntriesToKeep():
-                return record.KeptEntries(summary=made, head="sha256:1")
-            case record.ReleaseToRecord():
-                return record.RecordedRelease(summary=made, release=1, url="https://git.example.net/releases/1")
-            case record.PostmortemToOpen():
-                return record.OpenedPostmortem(summary=made, issue=9, url="https://git.example.net/issues/9")
-            case _:
-                return self._host_finding(step, order, made)
+    async def _perform(self, step: Step[Any, Any], order: Any) -> Finding:
+        told = await self._told(step, order, after=False)
+        finding = told or self._planned(found(step.name, order))
+        self._affect(step, order)
+        return await self._told(step, order, after=True) or finding
 
-    def _host_finding(self, step: Step[Any, Any], order: Any, made: str) -> Finding:  # noqa: PLR0911 - a table
+    async def _told(self, step: Step[Any, Any], order: Any, *, after: bool) -> Finding | None:
+        for host in ("", order.place) if order.place else ("",):
+            for behaviour in self._behaviours.get((step.name, host, after), []):
+                result = await behaviour(order)
+                if isinstance(result, Finding):
+                    return result
+        return None
+
+    def _planned(self, finding: Finding) -> Finding:
+        if isinstance(finding, (plan.Plan, plan.RollbackPlan)):
+            return finding.model_copy(update={"project": self.project, "search_attributes": self.searchable})
+        return finding
+
+    def _affect(self, step: Step[Any, Any], order: Any) -> None:
+        """Do to the world what the step does: looking first, so that a second attempt changes nothing."""
         match order:
-            case service.HostToProbe():
-                return service.ProbedHost(summary=made, version="1.3.0")
-            case service.ImageToPull():
-                return service.PulledImage(summary=made, image_id="sha256:id")
-            case service.WayBackToRecord():
-                return service.WayBack(
-                    summary=made,
-                    host=order.host,
-                    container_id="old",
-                    container_name="shop",
-                    image_id="i",
-                    digest=OLD_DIGEST,
-                    version="1.3.0",
-                )
-            case service.SwapToMake():
-                if step is not steps.STAGE:
-                    self.fleet[order.host] = order.image.digest
-                return service.SwappedContainer(summary=made, host=order.host, container_id="new", previous_id="old")
+            case service.SwapToMake() if step is not steps.STAGE:
+                self.fleet[order.host] = order.image.digest
             case service.HostToPutBack():
                 self.fleet[order.host] = order.way_back.digest
-                return service.RestoredHost(
-                    summary=made,
-                    host=order.host,
-                    container_id="old",
-                    digest=order.way_back.digest,
-                    version=order.way_back.version,
-                    kept=True,
-                )
-            case service.HealthToVerify() if step is steps.VERIFY:
-                return service.RunningHost(summary=made, host=order.host, container_id="new")
-            case service.HealthToVerify():
-                return service.HealthyHost(summary=made, host=order.host, answers=3, seconds=0.3)
-            case service.SoakToWatch():
-                return service.WatchedSoak(summary=made, looks=120, failures=0)
-            case service.LogsToFetch():
-                return service.FetchedLogs(summary=made, evidence=["log line"])
+            case record.EntriesToKeep():
+                for entry in order.entries:
+                    self.entries.setdefault(entry.event, entry)
+            case record.NoticeToSend():
+                self._once(f"{order.ref.release}/{order.key}", lambda: self.notices.append(order))
+            case _ if step in (steps.TAG, steps.RECORD, steps.POSTMORTEM):
+                self._once(f"{order.ref.release}/{step.name}", lambda: self.effects.update([step.name]))
             case _:
-                raise AssertionError(f"no finding for {type(order).__name__}")
+                pass
+
+    def _once(self, identity: str, act: Callable[[], None]) -> None:
+        if identity not in self._done:
+            self._done.add(identity)
+            act()
 
 
 async def never(_order: Order) -> None:
     """Hang until cancelled, heartbeating."""
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(0.1)
+    await Hold()(_order)
