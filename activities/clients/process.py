@@ -71,7 +71,6 @@ class Processes:
         reading = asyncio.create_task(_read(process, tail, line))
         try:
             async with asyncio.timeout(within.total_seconds()):
-                await asyncio.shield(reading)
                 code: int | None = await process.wait()
         except TimeoutError:
             code = None
@@ -115,7 +114,6 @@ async def _read(process: asyncio.subprocess.Process, tail: Tail, line: Callable[
     while chunk := await process.stdout.read(_CHUNK):
         tail.add(chunk)
         line(tail.newest)
-        await asyncio.sleep(0)
 
 
 async def _stop(process: asyncio.subprocess.Process, reading: asyncio.Task[None]) -> None:

@@ -188,6 +188,14 @@ async def test_every_fault_is_named_at_once(world: World) -> None:
     assert refusal.cause is Cause.REFUSED
 
 
+async def test_one_fault_that_several_looks_meet_is_said_once(world: World) -> None:
+    world.tables["project"] |= {"repository": "http://127.0.0.1:1/acme/shop.git", "user": "release-bot"}
+    del os.environ["FORGE_TOKEN"]
+    refusal = await world.refusal()
+    assert str(refusal).count("env:FORGE_TOKEN") == 1
+    assert refusal.cause is Cause.CREDENTIALS
+
+
 async def test_a_faulty_file_does_not_hide_what_the_ledger_knows(world: World) -> None:
     await world.released("1.4.0")
     del world.tables["gate"]
