@@ -26,6 +26,13 @@ DONE: Mapping[str, str] = {
     steps.STAGE.name: "The staging host runs exactly that digest.",
     steps.SMOKE_TEST.name: "The smoke test exits 0 against the staging host, and the service itself says that it is healthy and which version it is.",
     steps.PULL.name: "The production host's engine has the image by its digest.",
+    steps.VERIFY_SIGNATURE.name: "The approver's key, listed in `allowed_signers` and valid now, signed exactly this text: project, version, digest, "
+    "plan, run, decision, name and expiry. A signature that is wrong is a finding, and the approval is refused. "
+    "Each is looked at again right before the first change of production.",
+    steps.IDENTIFY_SENDER.name: "The identity that Temporal wrote beside the decision in history is kept beside the name that it claims.",
+    steps.WINDOW.name: "The project's windows and freezes let production be changed now. If not, the release waits until they do, and looks again.",
+    steps.DRIFT.name: "The registry's tag and the project's file were compared with what was approved. A difference is reported; "
+    "what runs is what was approved all the same.",
     steps.WAY_BACK.name: "What runs on the host now is recorded, before anything there is changed.",
     steps.SWAP.name: "The new container runs. It was created before the old one was stopped, and the old one is kept, "
     "stopped and renamed. A new one that doesn't start gives the old one its place back at once.",

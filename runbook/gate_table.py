@@ -36,7 +36,7 @@ def _first_moment(value: Any) -> Any:
 
 def _last_moment(value: Any) -> Any:
     day = _whole_day(value)
-    return value if day is None else datetime.combine(day, time()) + _DAY
+    return value if day is None or day == date.max else datetime.combine(day, time()) + _DAY
 
 
 def _whole_day(value: Any) -> date | None:
@@ -46,6 +46,12 @@ def _whole_day(value: Any) -> date | None:
         except ValueError:
             return None
     return value if isinstance(value, date) and not isinstance(value, datetime) else None
+
+
+def _of_our_time(moment: datetime) -> datetime:
+    if not 2000 <= moment.year <= 2200:
+        raise ValueError(f"the year {moment.year} is not one to plan for")
+    return moment
 
 
 def _no_number(value: Any) -> Any:
@@ -63,6 +69,7 @@ Clock = Annotated[
 Moment = Annotated[
     datetime,
     AfterValidator(_of_the_zone),
+    AfterValidator(_of_our_time),
     WithJsonSchema({"type": "string", "examples": ["2026-12-20", "2027-01-04T08:00"]}),
 ]
 

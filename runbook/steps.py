@@ -5,7 +5,20 @@ from typing import Any, TypeGuard
 
 from temporalio.common import RetryPolicy
 
-from runbook import artifact, command, commit, pipeline, plan, record, service, trouble
+from runbook import (
+    approval,
+    artifact,
+    command,
+    commit,
+    drift,
+    pipeline,
+    plan,
+    record,
+    sender,
+    service,
+    trouble,
+    window,
+)
 from runbook.step import Effect, Step
 
 SECOND = timedelta(seconds=1)
@@ -119,10 +132,30 @@ SMOKE_TEST = Step(
     order=command.SmokeTest, finding=command.FinishedCommand, effect=Effect.LOOKS,
     limit=timedelta(hours=2), retry=_tries(3), trouble=trouble.SMOKE_FAILED,
 )
+VERIFY_SIGNATURE = Step(
+    name="verify-signature", title="Verify an approval's signature", number="6", on_board=False,
+    order=approval.SignatureToVerify, finding=approval.VerifiedSignature, effect=Effect.LOOKS,
+    limit=20 * SECOND, retry=_tries(4),
+)
+IDENTIFY_SENDER = Step(
+    name="identify-sender", title="Ask Temporal who sent a decision", number="6", on_board=False,
+    order=sender.SenderToIdentify, finding=sender.IdentifiedSender, effect=Effect.LOOKS,
+    limit=MINUTE, retry=NETWORK,
+)
 PULL = Step(
     name="pull", title="Production has the image", number="6", stage="promotion",
     order=service.ImageToPull, finding=service.PulledImage, effect=Effect.ADDS,
     limit=10 * MINUTE, retry=NETWORK,
+)
+WINDOW = Step(
+    name="window", title="The release window is open", number="6", stage="window",
+    order=window.WindowToCheck, finding=window.ReleaseWindow, effect=Effect.LOOKS,
+    limit=20 * SECOND, retry=_tries(4),
+)
+DRIFT = Step(
+    name="drift", title="Compare the world with what was approved", number="6", stage="promotion",
+    order=drift.DriftToFind, finding=drift.FoundDrift, effect=Effect.LOOKS,
+    limit=30 * SECOND, retry=_tries(3),
 )
 WAY_BACK = Step(
     name="way-back", title="Record the way back", number="7", stage="promotion",

@@ -86,6 +86,7 @@ def test_toml_s_own_times_and_days_are_understood_as_well() -> None:
         ({"windows": [{"until": "09:00"}]}, "Extra inputs"),
         ({"freezes": [{"from": "2026-12-20", "to": "2026-12-19"}]}, "before it begins"),
         ({"freezes": [{"from": "2026-12-20T00:00Z", "to": "2026-12-21"}]}, "without an offset"),
+        ({"freezes": [{"from": "2026-12-20", "to": "9999-12-31"}]}, "9999 is not one to plan for"),
         ({"zone": "../../etc/passwd"}, "time zone's name"),
         ({"allowed_signers": "signers"}, "absolute path"),
         ({"approvals": 3}, "only 2 may approve"),
