@@ -1,33 +1,169 @@
 """A release as people and Temporal see it, with a crew that performs every step in memory."""
 
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+
 from runbook import names, steps
-from runbook.status import Outcome, ReleaseResult, State
-from tests.projects import DIGEST
-from tests.workflows.conftest import LaneOfTests
+from runbook.status import Outcome, Row, State, Status
+from runbook.step import Step
+from tests.projects import DIGEST, project
+from tests.workflows.conftest import ORDER, LaneOfTests
+from tests.workflows.crew import Crew
+
+AnyStep = Step[Any, Any]
+PRODUCTION = {steps.PULL.name, steps.WAY_BACK.name, steps.SWAP.name}
+ASIDE = {steps.NOTIFY.name, steps.LEDGER.name}
+IN_ORDER: list[list[AnyStep]] = [
+    [steps.PLAN],
+    list(steps.PREREQUISITES),
+    [steps.VERIFY_COMMIT],
+    [steps.TAG],
+    [steps.PIPELINE_RUN],
+    [steps.PIPELINE_END],
+    [steps.VERIFY_ARTIFACT],
+    [steps.SCAN],
+    [steps.STAGE],
+    [steps.SMOKE_TEST],
+    [steps.PULL],
+    [steps.WAY_BACK],
+    [steps.SWAP, steps.HEALTH],
+    [steps.RECORD],
+    [steps.VERIFY],
+    [steps.SOAK],
+]
 
 
 async def test_a_release_goes_through_every_step_once_and_ends_released(lane: LaneOfTests) -> None:
-    handle = await lane.start()
-    await lane.at_gate(handle)
-    await lane.approve(handle)
-    result = ReleaseResult.model_validate(await handle.result())
+    handle = await lane.approved()
+    result = await lane.result(handle)
     status = await lane.status(handle)
 
-    assert result.outcome is Outcome.RELEASED
+    assert (result.outcome, result.project, result.version) == (Outcome.RELEASED, "shop", "1.4.0")
+    assert result.digest == DIGEST
+    assert result.summary == "v1.4.0 runs on production-1, production-2, production-3"
     assert set(lane.crew.fleet.values()) == {DIGEST}
     assert [row.key for row in status.rows if row.state is not State.DONE] == []
-    assert lane.crew.count(steps.TAG) == lane.crew.count(steps.RECORD) == 1
-    assert lane.crew.count(steps.SWAP) == 3
+    assert lane.crew.effects == {steps.TAG.name: 1, steps.RECORD.name: 1}
+    performed = lane.crew.performed()
+    for step, times in ((steps.STAGE, 2), (steps.PULL, 3), (steps.SWAP, 3), (steps.HEALTH, 3), (steps.VERIFY, 3)):
+        assert performed[step.name] == times
+    assert performed[steps.SOAK.name] == performed[steps.SCAN.name] == 1
     assert not status.needs_person
+
+
+async def test_the_steps_begin_in_the_order_of_the_page_each_after_the_end_of_the_one_before(lane: LaneOfTests) -> None:
+    await lane.result(await lane.approved())
+    happened = [line for line in lane.crew.happened if line.split()[1].split("/")[0] not in ASIDE]
+    for before, after in itertools.pairwise(IN_ORDER):
+        last_end = max(_places(happened, "ended", before))
+        first_begin = min(_places(happened, "began", after))
+        assert last_end < first_begin, f"{after} began before {before} had ended"
+    assert {line.split()[1].split("/")[0] for line in happened} == {step.name for group in IN_ORDER for step in group}
+
+
+async def test_the_prerequisites_run_side_by_side(lane: LaneOfTests) -> None:
+    holds = [lane.crew.hold(step) for step in steps.PREREQUISITES]
+    handle = await lane.start()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(hold.reached.wait() for hold in holds))
+    while lane.crew.count(steps.STAGING_HEALTHY) < 2:
+        await asyncio.sleep(0.01)
+    assert not _places(lane.crew.happened, "ended", list(steps.PREREQUISITES))
+    for hold in holds:
+        hold.let_go.set()
+    await lane.at_gate(handle)
+
+
+@pytest.mark.parametrize("step", [*steps.PREREQUISITES, steps.VERIFY_COMMIT, steps.SCAN, steps.SMOKE_TEST])
+async def test_no_message_skips_a_step(lane: LaneOfTests, step: AnyStep) -> None:
+    hold = lane.crew.hold(step)
+    handle = await lane.start()
+    async with asyncio.timeout(10):
+        await hold.reached.wait()
+    for name in (*names.SIGNALS[:3], names.ROLL_BACK, "skip", "continue"):
+        await handle.signal(name, {"by": "alice", "digest": DIGEST})
+        await handle.signal(name, {"by": "alice", "reason": "hurry", "step": step.name})
+        await handle.signal(name, {"by": "alice", "step": step.name})
+    later = next(i for i, group in enumerate(IN_ORDER) if step in group) + 1
+    status = await lane.until(handle, lambda status: len(status.messages) + status.unheard == 18)
+    assert not any(lane.crew.count(next_step) for next_step in IN_ORDER[later])
+    assert _row(status, step.name).state is State.RUNNING
+    hold.let_go.set()
+    await lane.at_gate(handle)
 
 
 async def test_nothing_of_production_changes_before_the_approval(lane: LaneOfTests) -> None:
     handle = await lane.start()
+    gate = (await lane.at_gate(handle)).gate
+    assert gate is not None
+    await lane.pass_until(gate.expires - (gate.expires - gate.opened) / 100)
+    assert PRODUCTION.isdisjoint(lane.crew.performed())
+    await lane.approve(handle)
+    await lane.result(handle)
+    assert PRODUCTION.issubset(lane.crew.performed())
+
+
+async def test_the_tag_is_pushed_on_the_commit_that_the_plan_names(lane: LaneOfTests) -> None:
+    commit = "d" * 40
+    handle = await lane.start(ORDER.model_copy(update={"commit": commit}))
     await lane.at_gate(handle)
-    touching = {steps.PULL.name, steps.SWAP.name, steps.WAY_BACK.name}
-    assert touching.isdisjoint(lane.crew.performed())
-    await handle.signal(names.REJECT, {"by": "bob", "digest": DIGEST, "comment": "not today"})
-    result = ReleaseResult.model_validate(await handle.result())
-    assert result.outcome is Outcome.REJECTED
-    assert "not today" in result.summary
-    assert touching.isdisjoint(lane.crew.performed())
+    [pushed] = lane.crew.of(steps.TAG)
+    assert (pushed.order.commit, pushed.order.tag) == (commit, "v1.4.0")
+    [verified] = lane.crew.of(steps.VERIFY_ARTIFACT)
+    assert verified.order.commit == commit
+
+
+async def test_what_is_staged_promoted_and_recorded_is_the_digest_that_was_verified(lane: LaneOfTests) -> None:
+    await lane.result(await lane.approved())
+    for step in (steps.SCAN, steps.STAGE, steps.PULL, steps.SWAP, steps.HEALTH, steps.RECORD, steps.VERIFY, steps.SOAK):
+        assert {done.order.image.digest for done in lane.crew.of(step)} == {DIGEST}, step.name
+    [recorded] = lane.crew.of(steps.RECORD)
+    assert recorded.order.approvers == ["alice"]
+    assert recorded.order.changelog == "- Faster checkout"
+
+
+async def test_a_project_without_a_soak_has_no_row_of_it(idle_lane: LaneOfTests) -> None:
+    idle_lane.crew = Crew(project(production={"soak": {"lasts": "0s"}}))
+    async with idle_lane.working():
+        handle = await idle_lane.approved()
+        assert (await idle_lane.result(handle)).outcome is Outcome.RELEASED
+        status = await idle_lane.status(handle)
+    assert steps.SOAK.name not in {row.name for row in status.rows}
+    assert not idle_lane.crew.count(steps.SOAK)
+
+
+async def test_the_history_of_a_three_host_release_stays_small(lane: LaneOfTests) -> None:
+    handle = await lane.approved()
+    await lane.result(handle)
+    events = await lane.events(handle)
+    size = sum(event.ByteSize() for event in events)
+    print(f"a release to three hosts: {len(events)} events, {size} bytes")  # noqa: T201 - the figure is wanted
+    assert len(events) < 400
+    assert size < 250_000
+
+
+async def test_status_and_board_answer_after_the_end(lane: LaneOfTests) -> None:
+    handle = await lane.approved()
+    await lane.result(handle)
+    status = await lane.status(handle)
+    assert (status.outcome, status.stage) == (Outcome.RELEASED, "done")
+    assert status.finished is not None
+    board = await handle.query(names.BOARD)
+    assert board.startswith("# shop 1.4.0: released")
+    assert "Approved by: alice" in board
+
+
+def _places(happened: list[str], what: str, group: list[AnyStep]) -> list[int]:
+    named = {step.name for step in group}
+    return [
+        place
+        for place, line in enumerate(happened)
+        if line.split()[0] == what and line.split()[1].split("/")[0] in named
+    ]
+
+
+def _row(status: Status, name: str) -> Row:
+    return next(row for row in status.rows if row.name == name)

@@ -1,0 +1,71 @@
+"""What a crew finds at each step when all is well."""
+
+from collections.abc import Callable
+from typing import Any
+
+from runbook import artifact, command, commit, pipeline, plan, record, service
+from runbook.message import Finding, Order
+from tests.projects import COMMIT, DIGEST, OLD_DIGEST, image, project
+
+URL = "https://git.example.net"
+
+_FOUND: dict[type[Order], Callable[[Any], Finding]] = {
+    plan.ReleaseToPlan: lambda order: plan.Plan(
+        version=order.order.version,
+        commit=order.order.commit or COMMIT,
+        project=project(),
+        file_fingerprint="sha256:0",
+    ),
+    plan.RollbackToPlan: lambda order: plan.RollbackPlan(
+        project=project(), image=image(order.order.to_version or "1.3.0", OLD_DIGEST), file_fingerprint="sha256:0"
+    ),
+    commit.CommitToCheck: lambda _: commit.GreenCommit(contexts=2, runs=1),
+    commit.ChangelogToRead: lambda _: commit.ChangelogSection(text="- Faster checkout"),
+    commit.VersionFilesToRead: lambda order: commit.BumpedVersion(files=order.paths),
+    commit.CommitToVerify: lambda order: commit.VerifiedCommit(commit=order.commit, evidence=["c0ffee Release"]),
+    commit.TagToPush: lambda order: commit.PushedTag(tag=order.tag, commit=order.commit, existed=False),
+    pipeline.RunToFind: lambda _: pipeline.PipelineRun(run=1, number=1, url=f"{URL}/runs/1", state="running"),
+    pipeline.RunToAwait: lambda order: pipeline.FinishedRun(
+        run=order.run, mark="1/1", url=f"{URL}/runs/1", succeeded=True
+    ),
+    pipeline.RunToRepeat: lambda _: pipeline.RepeatedRun(asked=True, url=f"{URL}/runs/1"),
+    artifact.ArtifactToVerify: lambda order: artifact.VerifiedArtifact(image=image(order.version, DIGEST)),
+    artifact.CredentialsToProve: lambda _: artifact.ProvenCredentials(repository="acme/shop"),
+    artifact.ImageToScan: lambda _: command.FinishedCommand(seconds=0.1),
+    command.CommandToRun: lambda _: command.FinishedCommand(seconds=0.1),
+    command.SmokeTest: lambda _: command.FinishedCommand(seconds=0.1),
+    record.NoticeToSend: lambda order: record.SentNotice(notice=order.key),
+    record.EntriesToKeep: lambda _: record.KeptEntries(head="sha256:1"),
+    record.ReleaseToRecord: lambda _: record.RecordedRelease(release=1, url=f"{URL}/releases/1"),
+    record.PostmortemToOpen: lambda _: record.OpenedPostmortem(issue=9, url=f"{URL}/issues/9"),
+    service.HostToProbe: lambda _: service.ProbedHost(version="1.3.0"),
+    service.ImageToPull: lambda _: service.PulledImage(image_id="sha256:id"),
+    service.WayBackToRecord: lambda order: service.WayBack(
+        host=order.host,
+        container_id="old",
+        container_name="shop",
+        image_id="sha256:old",
+        digest=OLD_DIGEST,
+        version="1.3.0",
+    ),
+    service.SwapToMake: lambda order: service.SwappedContainer(
+        host=order.host, container_id=f"new-{order.host}", previous_id="old"
+    ),
+    service.HostToPutBack: lambda order: service.RestoredHost(
+        host=order.host,
+        container_id=order.way_back.container_id,
+        digest=order.way_back.digest,
+        version=order.way_back.version,
+        kept=True,
+    ),
+    service.HealthToVerify: lambda order: service.HealthyHost(host=order.host, answers=3, seconds=0.3),
+    service.SoakToWatch: lambda _: service.WatchedSoak(looks=120, failures=0),
+    service.LogsToFetch: lambda _: service.FetchedLogs(evidence=["log line"]),
+}
+
+
+def found(step: str, order: Order) -> Finding:
+    """A finding of this step, as its type wants it."""
+    if step == "verification" and isinstance(order, service.HealthToVerify):
+        return service.RunningHost(summary=f"{step} done", host=order.host, container_id="new")
+    return _FOUND[type(order)](order).model_copy(update={"summary": f"{step} done"})
