@@ -50,7 +50,8 @@ class Stage:
             if reached(status):
                 return status
             if status.outcome or asyncio.get_running_loop().time() > deadline:
-                raise RuntimeError(f"the release is at {status.stage}: {status.summary or status.messages}")
+                needs = [f"{need.step}: {need.what}" for need in status.needs]
+                raise RuntimeError(f"the release is at {status.stage}: {status.summary or needs or status.messages}")
             await asyncio.sleep(_LOOK)
 
     async def until_running(self, step: str, host: str = "") -> Status:

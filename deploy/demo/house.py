@@ -23,7 +23,6 @@ from runbook.status import Status
 CHECKOUT = Path(__file__).resolve().parents[2]
 _READY_WITHIN = 45.0
 _UI_PORT = 8233
-_PORT = 7233
 
 
 class House:
@@ -33,7 +32,8 @@ class House:
         self.root = root
         self.logs = root / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.port, self.ui_port = free_port(_PORT), free_port(_UI_PORT)
+        # Not 7233: a worker of somebody else that looks for Temporal there would take the steps.
+        self.port, self.ui_port = free_port(), free_port(_UI_PORT)
         self._temporal = self._program("temporal", self._temporal_words())
         sandbox = [sys.executable, "-m", "deploy.sandbox", "up", "--root", str(root / "sandbox"), "--baseline", "0.9.0"]
         self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(pipeline_seconds)])
