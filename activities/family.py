@@ -9,11 +9,14 @@ from typing import Final
 from activities.clients.engine_container import Container
 from activities.errors import Refused
 from runbook import names
+from runbook.identifier import tag_of
 from runbook.message import ReleaseRef
 from runbook.trouble import Cause
 
 # The environment's container name: one host may run a project's staging and its production.
 LABEL_CONTAINER: Final = "runbook.container"
+
+_TAG = re.compile(r":(\w[\w.-]{0,127})(?:@|$)")
 
 
 class Part(StrEnum):
@@ -106,8 +109,16 @@ class Member:
     def version(self) -> str:
         return self.container.labels.get(names.LABEL_VERSION, "")
 
+    @property
+    def told(self) -> str:
+        """What it runs, as short as can be: `v1.4.0`, or the image's own name."""
+        if self.version:
+            return tag_of(self.version)
+        tagged = _TAG.search(self.container.image)
+        return tagged[1] if tagged else self.container.image[:80]
+
     def __str__(self) -> str:
-        return f"{self.name} ({self.version or self.container.image}, {self.container.state})"
+        return f"{self.name} ({self.told}, {self.container.state})"
 
 
 @dataclass(frozen=True)

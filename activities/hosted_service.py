@@ -15,7 +15,7 @@ from activities.clients.engine_container import (
     LocalImage,
 )
 from activities.clients.engine_errors import Moved
-from activities.family import Family, Member, Names, labels
+from activities.family import Family, Member, Names, Part, labels
 from runbook.message import ReleaseRef
 from runbook.project import CredentialsTable, EnvironmentTable
 
@@ -60,6 +60,8 @@ class HostedService:
             Refused: a later run has been here (cause FENCED), or another project has the name.
         """
         family = await self.see()
+        if family.latest > self.ref.epoch:
+            await self._withdraw(family)
         family.refuse_if_fenced(self.engine.host)
         return family
 
@@ -74,11 +76,13 @@ class HostedService:
         """
         taken = [(member, name) for member, name in members if member.name != name]
         for member, name in taken:
-            await self.engine.rename(member.id, name)
+            # The serving name may be another's by now; any other name is this container's, or nobody's.
+            await self.engine.rename(member.id if member.part is Part.SERVING else member.name, name)
         family = await self.see()
         if family.latest > self.ref.epoch:
             for member, name in reversed(taken):
                 await self._give_name_back(member, name, family)
+            await self._withdraw(family)
         family.refuse_if_fenced(self.engine.host)
         return family
 
@@ -130,10 +134,14 @@ class HostedService:
     def moved(self) -> Moved:
         return Moved(f"{self.engine.host}: {self.own.serving} was changed by somebody else meanwhile; looked at again")
 
+    async def _withdraw(self, family: Family) -> None:
+        """What this run created too late was never started."""
+        await self.drop([m for m in family.members if family.is_mine(m) and m.container.state == "created"])
+
     async def _give_name_back(self, member: Member, name: str, family: Family) -> None:
         """By our own name, so that nothing happens once a later run took it.
 
-        Where that run has given the name before to another container, ours was the one it kept.
+        Where that run has given the serving name to another container, ours was the one it kept.
         """
         with contextlib.suppress(Moved):
             try:

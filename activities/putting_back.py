@@ -182,7 +182,7 @@ class PuttingBack:
             if self._is_failed(member) and member.ended:
                 evidence += [f"removed {member}", *(await self._service.last_words(member.id))[-_WORDS_KEPT:]]
         await self._service.drop(spent)
-        what = (target.version or target.container.image) if target else "nothing, as before the release"
+        what = target.told if target else "nothing, as before the release"
         return RestoredHost(
             summary=f"{host} runs {what} again"[:149] if target else f"{host} runs {what}",
             evidence=[*([f"{target} up"] if target else []), *evidence],

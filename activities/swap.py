@@ -194,7 +194,7 @@ class Swap:
 
 
 def _told(old: Member | None) -> str:
-    return f"{old.version or old.container.image}" if old else "nothing"
+    return old.told if old else "nothing"
 
 
 def _variables(lines: Sequence[str]) -> dict[str, str]:

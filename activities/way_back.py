@@ -1,6 +1,5 @@
 """What a host runs before the first change, so exactly that it can be run again."""
 
-import re
 from collections.abc import Callable
 
 from activities.clients.engine_container import LocalImage
@@ -9,7 +8,6 @@ from activities.hosted_service import HostEngine
 from runbook.identifier import digest_of, version_of
 from runbook.service import WayBack, WayBackToRecord
 
-_TAG = re.compile(r":([\w][\w.-]{0,127})(?:@|$)")
 _VERSION_LABEL = "org.opencontainers.image.version"
 
 
@@ -29,8 +27,8 @@ async def way_back(engine: HostEngine, order: WayBackToRecord) -> WayBack:
     repository = f"{order.artifact.registry}/{order.artifact.image}"
     digest, version = _digest(serving, image, repository), _version(serving, image)
     return WayBack(
-        summary=f"{order.host} runs {version or serving.container.image}, {serving.container.state}"[:149],
-        evidence=[f"{serving} {serving.container.short_id}", f"{repository}@{digest or ' no digest known'}"],
+        summary=f"{order.host} runs {serving.told}, {serving.container.state}"[:149],
+        evidence=[f"{serving} {serving.container.short_id}", f"digest: {digest or 'none known'}"],
         host=order.host,
         container_id=serving.id,
         container_name=serving.name,
@@ -51,8 +49,7 @@ def _digest(serving: Member, image: LocalImage | None, repository: str) -> str |
 
 
 def _version(serving: Member, image: LocalImage | None) -> str | None:
-    tag = _TAG.search(serving.container.image)
-    for text in (serving.version, tag[1] if tag else "", image.labels.get(_VERSION_LABEL, "") if image else ""):
+    for text in (serving.told, image.labels.get(_VERSION_LABEL, "") if image else ""):
         version = text.removeprefix("v")
         if version and _is(version_of, version):
             return version

@@ -2,6 +2,7 @@
 
 import docker.errors
 import requests
+import urllib3.exceptions
 
 from activities.errors import Refused, StepError, Unreachable
 from runbook.trouble import Cause
@@ -64,4 +65,5 @@ def explained(error: docker.errors.APIError) -> str:
     return " ".join(str(error.explanation or error).split())[:300]
 
 
-SPEAKING = (docker.errors.DockerException, requests.RequestException, OSError)
+# What the SDK raises; a stream that breaks off comes straight from the layer below it.
+SPEAKING = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)

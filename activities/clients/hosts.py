@@ -19,6 +19,8 @@ from runbook.project import EnvironmentTable, SshTable
 
 # How long the engine may take for one call; a stop gets its own time on top.
 _CALL_SECONDS = 60
+# More than the steps that ever work on one host at once.
+_CALLS = 32
 
 _Key = tuple[str, SshTable]
 
@@ -75,7 +77,11 @@ class Hosts:
         socket = await self._forwards.open(connection, table, host)
         try:
             api: Any = await in_thread(
-                docker.APIClient, base_url=f"unix://{socket}", version="auto", timeout=_CALL_SECONDS
+                docker.APIClient,
+                base_url=f"unix://{socket}",
+                version="auto",
+                timeout=_CALL_SECONDS,
+                max_pool_size=_CALLS,
             )
         except SPEAKING:
             socket.unlink(missing_ok=True)
