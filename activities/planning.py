@@ -10,7 +10,7 @@ from activities.errors import Refused
 from activities.heartbeat import in_thread
 from activities.history import History
 from activities.projects import ReadProject
-from activities.readiness import KnownHosts, Readiness, hopeless
+from activities.readiness import KnownHosts, Readiness
 from runbook import names, steps
 from runbook.identifier import tag_of
 from runbook.image import Image
@@ -70,8 +70,8 @@ class PlanningActivities:
                 doubts.of(self._commit(table, wanted)),
                 self._readiness.secrets(doubts, table.secrets()),
                 self._readiness.known(doubts, table, "staging", "production"),
+                self._readiness.hopeful(doubts, table, wanted.requested_by),
             )
-            doubts.add(hopeless(table, wanted.requested_by))
         doubts.raise_any(f"{wanted.project} {wanted.version} can't be released")
         if read is None or past is None or commit is None:
             raise AssertionError("a look without a result and without a doubt")

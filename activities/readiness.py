@@ -1,13 +1,16 @@
 """Whether the worker has what a project's file refers to, and whether the file asks for what can never be."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 from activities.clients import known_hosts
+from activities.clients.signers import AllowedSigners
 from activities.doubts import Doubts
 from activities.errors import Refused, StepError
 from activities.heartbeat import in_thread
 from activities.secret import read_secret
+from runbook.approval import NAMESPACE
 from runbook.project import EnvironmentTable, Project
 from runbook.span import spoken
 
@@ -23,6 +26,13 @@ class Readiness:
     async def secrets(self, doubts: Doubts, references: Iterable[str]) -> None:
         for reference in dict.fromkeys(references):
             await doubts.of(in_thread(read_secret, reference))
+
+    async def hopeful(self, doubts: Doubts, table: Project, requester: str) -> None:
+        """Doubt what is well written and yet could not end well, whoever does what."""
+        gate = table.gate
+        may = set(gate.approvers) - (set[str]() if gate.requester_may_approve else {requester})
+        may = await _may_sign(doubts, table, may)
+        doubts.add([*_gate_faults(table, requester, may), *_soak_faults(table)])
 
     async def known(self, doubts: Doubts, table: Project, *tables: str) -> None:
         """Whether every host of these tables is in known_hosts, and the host that keeps the manifest."""
@@ -44,20 +54,21 @@ class Readiness:
             raise Refused(f"{path}: no key of {host} is known: {known_hosts.hint(environment.ssh, host)}")
 
 
-def hopeless(table: Project, requester: str) -> list[str]:
-    """What is well written and yet could not end well, whoever does what."""
-    return [*_gate_faults(table, requester), *_soak_faults(table)]
+async def _may_sign(doubts: Doubts, table: Project, people: set[str]) -> set[str]:
+    """Those of them whose approval could count: all where approvals are not signed."""
+    path = table.gate.allowed_signers
+    allowed = await doubts.of(in_thread(AllowedSigners.read, Path(path))) if path else None
+    return {person for person in people if allowed is None or allowed.knows(person, NAMESPACE)}
 
 
-def _gate_faults(table: Project, requester: str) -> list[str]:
+def _gate_faults(table: Project, requester: str, may: set[str]) -> list[str]:
     gate = table.gate
-    may = set(gate.approvers) - (set() if gate.requester_may_approve else {requester})
     if len(may) >= gate.approvals:
         return []
-    who = ", ".join(sorted(may)) or "nobody"
+    signed = f" with a key in {gate.allowed_signers}" if gate.allowed_signers else ""
     fault = (
-        f"gate: {gate.approvals} approvals are needed, but with {requester} as the requester only {who} may approve: "
-        "let somebody else order the release, or name more approvers"
+        f"gate: {gate.approvals} approvals are needed, but with {requester} as the requester "
+        f"{'only ' + ', '.join(sorted(may)) if may else 'nobody'} may approve{signed}: let somebody else order the release, or name more approvers"
     )
     return [fault]
 

@@ -219,6 +219,19 @@ async def test_a_requester_who_may_approve_counts(world: World) -> None:
     assert (await world.plan()).version == "1.4.0"
 
 
+async def test_where_approvals_are_signed_only_who_has_a_key_can_approve(world: World) -> None:
+    signers = world.folder / "signers"
+    world.tables["gate"] = {"approvers": ["alice", "bob"], "approvals": 2, "allowed_signers": str(signers)}
+    key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    signers.write_text(f'alice {key}bob namespaces="git" {key}')
+    refusal = str(await world.refusal())
+    assert f"only alice may approve with a key in {signers}" in refusal
+    signers.write_text(f"alice {key}bob {key}")
+    assert (await world.plan()).version == "1.4.0"
+    signers.unlink()
+    assert f"allowed_signers {signers} can't be read" in str(await world.refusal())
+
+
 async def test_what_can_not_be_looked_at_now_is_tried_again(world: World) -> None:
     world.lane.silent = True
     with pytest.raises(Unreachable, match="Temporal does not tell"):
