@@ -82,7 +82,7 @@ def _login() -> str:
 
 async def _connected(work: Work, output: Output) -> ExitStatus:
     settings, target = together(StarterSettings.read, Target.read)
-    if not output.json:
+    if show_tracebacks.get():
         output.remark(f"Temporal at {target}")
     client = await connect(target, program="starter", patience=_CONNECT, runtime=silent_runtime())
     return await work(Session(client, target, settings.task_queue, output))
