@@ -102,8 +102,10 @@ class ForgeCall:
         found: dict[int, Row] = {}
         for page in range(1, _MOST_PAGES + 1):
             rows_of_page, total = await self.page(path, page, key=key, query=query)
+            known = len(found)
             found |= {whole(item, "id"): item for item in rows_of_page}
-            if not rows_of_page or (total is not None and len(found) >= total):
+            # A page of nothing new is behind the end, also where the server knows no pages.
+            if len(found) == known or (total is not None and len(found) >= total):
                 return list(found.values())
         raise Refused(f"GET {path} at {self.server} has more than {_MOST_PAGES * _PAGE} entries: tidy up there")
 

@@ -128,10 +128,10 @@ class GitClient:
         return refs.get(f"{ref}^{{}}") or refs.get(ref)
 
     async def _refs(self, remote: Remote, *names: str) -> dict[str, str]:
-        """These refs at the remote, as it says now; a pattern of ls-remote matches the ends of names, so look again."""
+        """The refs at the remote that have one of these names, or one that ends alike, as it says now."""
         self.folder.mkdir(parents=True, exist_ok=True)
         listed = await self._git.run(["ls-remote", "--", remote.address, *names], at=self.folder, remote=remote)
         if listed.code:
             raise failure(listed, remote, "read the refs of")
         rows = (line.split("\t", 1) for line in listed.text.splitlines() if "\t" in line)
-        return {name: commit for commit, name in rows if name in names}
+        return {name: commit for commit, name in rows}

@@ -171,6 +171,16 @@ async def test_a_list_that_does_not_show_the_new_issue_yet_does_not_make_a_secon
     assert len(board.issues) == 1
 
 
+async def test_another_attempts_issue_is_kept_even_when_the_list_does_not_show_ours(tmp_path: Path) -> None:
+    board = Board()
+    board.holds(1, "postmortem run-1")
+    board.answers["GET /issues"] = json_of([], [*board.issues])
+    async with odd(tmp_path, answers=board.answers) as (held, repository):
+        assert (await postmortem(repository)).id == 1
+        assert held.count("POST /issues") == 1
+    assert [issue["number"] for issue in board.issues] == [1]
+
+
 async def test_issues_are_looked_for_by_time_and_not_by_label(tmp_path: Path) -> None:
     board, asked = Board(), list[dict[str, str]]()
 

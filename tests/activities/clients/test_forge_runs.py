@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from activities.clients.forge import ForgeRepository, Run, State
+from activities.clients.forge import ForgeRepository, Mark, Run, State
 from activities.errors import Refused, Unreachable
 from deploy.sandbox.faults import FaultRule
 from deploy.sandbox.forge import Flavour
@@ -50,6 +50,16 @@ async def test_the_contexts_of_every_page_are_read(tmp_path: Path) -> None:
         found = await repository.contexts(held.sha)
     assert {context.name for context in found} >= {f"c{number}" for number in range(60)}
     assert [context.name for context in found if context.state.broken] == ["c0"]
+
+
+async def test_a_total_that_counts_one_page_alone_does_not_end_the_reading(tmp_path: Path) -> None:
+    pages: list[Any] = [
+        {"statuses": [{"id": number, "context": f"c{number}", "status": "success"}], "total_count": 1}
+        for number in (1, 2)
+    ]
+    answer = json_of(*pages, {"statuses": None, "total_count": 0})
+    async with odd(tmp_path, answers={f"GET /commits/{SHA}/status": answer}) as (_, repository):
+        assert [context.name for context in await repository.contexts(SHA)] == ["c1", "c2"]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +132,13 @@ async def test_a_branch_of_the_tags_name_is_not_the_tag_where_the_forge_says_so(
     async with odd(tmp_path, answers={RUNS: json_of({"workflow_runs": rows, "total_count": 3})}) as (_, repository):
         assert await tag_run(repository, SHA) is None
         assert [run.id for run in await repository.runs(SHA)] == [3, 2, 1]
+
+
+async def test_a_forge_that_ignores_the_filter_is_not_believed(tmp_path: Path) -> None:
+    row = {"id": 1, "path": "release.yml@refs/tags/v1.0.0", "head_sha": "b" * 40, "event": "push"}
+    answer = json_of({"workflow_runs": [row], "total_count": 1})
+    async with odd(tmp_path, answers={RUNS: answer}) as (_, repository):
+        assert await repository.runs(SHA) == []
 
 
 async def test_forgejo_without_a_readable_event_is_believed_its_short_ref(tmp_path: Path) -> None:
@@ -296,6 +313,15 @@ async def test_a_rerun_has_an_end_of_its_own(failed: tuple[Bench, ForgeRepositor
     held.change_pipeline(fail_first=0)
     assert await repository.rerun(again) == ""
     assert (await when(repository, held.sha, ended)).state is State.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [("3/failure/t#7", True), ("3/failure/t#0", True), ("3/failure/t#6", False), ("3/failure/s#7", False), ("", False)],
+)
+def test_two_ends_in_the_same_second_are_told_apart_by_their_tasks(written: str, same: bool) -> None:
+    assert Mark("3/failure/t", 7).same_as(written) is same
+    assert Mark("3/failure/t", 0).same_as("3/failure/t#7")
 
 
 async def test_an_end_stays_the_same_when_its_task_is_no_longer_on_the_first_page(
