@@ -1,5 +1,6 @@
 """The operator's command line: start, watch and decide releases. What each command does is in `console/`."""
 
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -24,6 +25,7 @@ By = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who you ar
 Reason = Annotated[str, typer.Option("--reason", help="Why, in one line", show_default=False)]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end; the exit status says which")]
 Digest = Annotated[str | None, typer.Option("--digest", help="The digest on show at the gate", show_default=False)]
+Sign = Annotated[Path | None, typer.Option("--sign", metavar="KEY", help="Sign it with this SSH key")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500)]
 
 
@@ -89,11 +91,12 @@ def approve(
     digest: Digest = None,
     comment: Annotated[str, typer.Option(help="Kept with the approval")] = "",
     by: By = None,
+    sign: Sign = None,
     *,
     json: Json = False,
 ) -> None:
     """Authorize exactly the digest on show at the gate."""
-    _do(lambda: decide.judge(project, names.APPROVE, digest=digest, comment=comment, by=by), json=json)
+    _do(lambda: decide.judge(project, names.APPROVE, digest=digest, comment=comment, by=by, key=sign), json=json)
 
 
 @app.command()

@@ -109,9 +109,10 @@ async def _admitted(lane: Lane, run_id: str) -> Status | ExitStatus:
 
 
 def _unplanned(lane: Lane, run_id: str) -> ExitStatus:
-    patience = f"{lane.session.patience.plan.total_seconds():g} s"
+    waited = f"{lane.session.patience.plan.total_seconds():g} s"
     lane.session.output.remark(
-        f"it was started, but not planned within {patience}: follow it with `watch {lane.project}`"
+        f"it was started, but nobody planned it within {waited}: does worker.py run, with the task queue "
+        f"{lane.session.task_queue}, at {lane.session.target}? Follow it with `watch {lane.project}`"
     )
     lane.session.output.data(
         {"workflow_id": lane.workflow_id, "run_id": run_id, "exit_status": int(ExitStatus.GOING_ON)}

@@ -3,6 +3,7 @@
 import sys
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -16,17 +17,20 @@ from console.lane import Lane, doing
 from console.output import plain
 from console.refusal import Refusal, checked
 from console.session import Session, Work, person
+from console.signing import signed
 from runbook import names
 from runbook.decision import Verdict
 from runbook.identifier import Digest, ProjectName
-from runbook.status import GateView
+from runbook.status import GateView, Status
 
 _ANSWER = timedelta(seconds=10)
 _TRIES = 3
 
 
-def judge(project: str, decision: str, *, digest: str | None, comment: str, by: str | None) -> Work:
-    """`approve` or `reject`, about exactly one digest."""
+def judge(
+    project: str, decision: str, *, digest: str | None, comment: str, by: str | None, key: Path | None = None
+) -> Work:
+    """`approve` or `reject`, about exactly one digest; signed with `key` where one is given."""
     checked(ProjectName, project)
     who = person(by)
     if digest is not None:
@@ -35,8 +39,11 @@ def judge(project: str, decision: str, *, digest: str | None, comment: str, by: 
     async def work(session: Session) -> ExitStatus:
         lane = Lane(session, project)
         run = await lane.running()
-        shown = digest or await _shown_digest(lane, run, decision)
-        payload = {"decision": decision, "by": who, "digest": shown, "comment": comment, "signature": None}
+        payload = {"decision": decision, "by": who, "digest": digest, "comment": comment, "signature": None}
+        if digest is None or key is not None:
+            status, gate = await _open_gate(lane, run)
+            payload["digest"] = _meant(lane, gate, decision, digest)
+            payload["signature"] = signed(status, gate, decision, who, key) if key else None
         return _told(lane, decision, await _answer(lane, run.run_id, payload))
 
     return work
@@ -60,25 +67,28 @@ def instruct(project: str, instruction: str, *, reason: str, step: str | None, b
     return work
 
 
-async def _shown_digest(lane: Lane, run: WorkflowExecutionDescription, decision: str) -> str:
-    """The digest at the gate, after a person has seen it and said yes."""
-    gate = await _open_gate(lane, run)
-    if not sys.stdin.isatty() or lane.session.output.json:
-        raise Refusal(f"say which digest: --digest {gate.digest} is what the gate of {lane.project} shows")
-    lane.session.output.say(f"{gate.image}\ncommit {gate.commit}\nplan {gate.plan}\n{gate.changelog}")
-    if not typer.confirm(f"{decision} exactly this digest?"):
-        raise Refusal("nothing was decided")
-    return gate.digest
-
-
-async def _open_gate(lane: Lane, run: WorkflowExecutionDescription) -> GateView:
+async def _open_gate(lane: Lane, run: WorkflowExecutionDescription) -> tuple[Status, GateView]:
     status = await lane.status(run.run_id)
     if status is None:
         raise Refusal(f"{lane.project}: nobody tells what the gate shows; {lane.no_worker()}")
     if status.gate is None or not status.gate.open:
         raise Refusal(f"{lane.project}: the gate is not open, {status.kind} {status.version} is {doing(status)}")
     lane.session.output.show(board(status))
-    return status.gate
+    return status, status.gate
+
+
+def _meant(lane: Lane, gate: GateView, decision: str, digest: str | None) -> str:
+    """The digest on show: as the person said, or after the person has seen it and said yes."""
+    if digest is not None:
+        if digest != gate.digest:
+            raise Refusal(f"{digest} is not what the gate of {lane.project} shows: {gate.digest}")
+        return digest
+    if not sys.stdin.isatty() or lane.session.output.json:
+        raise Refusal(f"say which digest: --digest {gate.digest} is what the gate of {lane.project} shows")
+    lane.session.output.say(f"{gate.changelog}\n\n{decision} {gate.image}, commit {gate.commit}")
+    if not typer.confirm("exactly this?"):
+        raise Refusal("nothing was decided")
+    return gate.digest
 
 
 async def _answer(lane: Lane, run_id: str, payload: dict[str, Any]) -> Verdict:

@@ -35,7 +35,7 @@ async def _say_when_ready(worker: Worker) -> None:
     """Ready is when the server has this worker's polls, for workflows and for activities."""
     client = worker.client
     for kind in _KINDS:
-        while not await _polls(client, worker.task_queue, kind):
+        while not await _polls(client, worker.task_queue, kind):  # noqa: ASYNC110 - the server sends no event
             await asyncio.sleep(_LOOK_EVERY)
     log.info("worker ready", task_queue=worker.task_queue, identity=client.identity)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -136,6 +137,11 @@ class WorkerSettings(_Settings):
     @property
     def ledger_url(self) -> SecretStr:
         return self.ledger or SecretStr(f"sqlite:///{self.state / 'ledger.db'}")
+
+    def secrets(self) -> dict[str, SecretStr]:
+        """What must never be printed, by the variable it comes from."""
+        password = urlsplit(self.ledger_url.get_secret_value()).password
+        return {"RUNBOOK_LEDGER": SecretStr(unquote(password))} if password else {}
 
 
 def together(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:

@@ -1,0 +1,161 @@
+"""The worker: settings, clients, groups, Worker, in this order. Everything else is given what it needs; only this constructs."""
+
+import asyncio
+import functools
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import NoReturn
+
+import structlog
+from temporalio.client import Client
+from temporalio.runtime import Runtime
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.artifact import ArtifactActivities
+from activities.binding import performances
+from activities.checkout import Checkouts
+from activities.clients.forge import ForgeClient
+from activities.clients.git import GitClient
+from activities.clients.git_push import Tagger
+from activities.clients.health import HttpProbe
+from activities.clients.hosts import Hosts
+from activities.clients.http import new_client
+from activities.clients.lane import TemporalLane
+from activities.clients.ledger import Ledger
+from activities.clients.manifest import ManifestClient
+from activities.clients.notifier import Notifier
+from activities.clients.process import Processes
+from activities.clients.registry import Registry
+from activities.commands import CommandActivities
+from activities.commit import CommitActivities
+from activities.errors import Refused
+from activities.health import HealthActivities
+from activities.hosts import HostActivities
+from activities.interceptor import StepInterceptor
+from activities.ledger import LedgerActivities
+from activities.notices import NoticeActivities
+from activities.pipeline import PipelineActivities
+from activities.planning import PlanningActivities
+from activities.projects import Projects
+from activities.record import RecordActivities
+from activities.secret import read_secret
+from activities.signature import SignatureActivities
+from activities.soak import SoakActivities
+from process import logs
+from process.attributes import ensure_search_attributes
+from process.connection import Target, connect
+from process.ending import end
+from process.redaction import Redaction, keep_learning
+from process.references import known_secrets
+from process.running import run
+from process.settings import BadSettings, WorkerSettings, together
+from process.stopping import Stopping
+from process.telemetry import worker_runtime
+from workflows.release import ReleaseWorkflow
+from workflows.rollback import RollbackWorkflow
+
+log = structlog.stdlib.get_logger()
+
+_SPARE_THREADS = 8
+_SECOND = timedelta(seconds=1)
+
+
+def main() -> NoReturn:
+    """Exit status: 0 stopped cleanly, 1 something fatal, 2 wrong settings."""
+    try:
+        settings, target = together(WorkerSettings.read, Target.read)
+        runtime = worker_runtime(settings.metrics)
+    except BadSettings as bad:
+        sys.stderr.write("".join(f"{fault}\n" for fault in bad.faults))
+        end(2)
+    redaction = Redaction()
+    redaction.learn(target.secrets() | settings.secrets())
+    logs.configure(settings.log_format, settings.log_level, redaction)
+    end(asyncio.run(work(settings, target, runtime, redaction)))
+
+
+async def work(settings: WorkerSettings, target: Target, runtime: Runtime, redaction: Redaction) -> int:
+    """Serve until somebody asks to stop; gives the exit status."""
+    stopping = Stopping(settings.patience)
+    stopping.listen()
+    asyncio.get_running_loop().set_default_executor(
+        ThreadPoolExecutor(settings.max_activities + _SPARE_THREADS, thread_name_prefix="step")
+    )
+    secrets = functools.partial(known_secrets, settings.projects, read_secret)
+    learning = asyncio.create_task(keep_learning(redaction, secrets))
+    log.info("worker starts", temporal=str(target), task_queue=settings.task_queue, projects=str(settings.projects))
+    try:
+        client = await stopping.unless_asked(connect(target, program="worker", runtime=runtime))
+        if client is not None:
+            await serve(settings, client, stopping)
+    except Exception:
+        log.exception("the worker can't go on")
+        return 1
+    learning.cancel()
+    log.info("worker stopped")
+    return 0
+
+
+async def serve(settings: WorkerSettings, client: Client, stopping: Stopping) -> None:
+    async with AsyncExitStack() as closing:
+        git = GitClient(settings.state / "git", Tagger(*settings.tagger))
+        hosts, http, probe = Hosts(), new_client(), HttpProbe()
+        ledger = Ledger(settings.ledger_url.get_secret_value())
+        for close in (hosts.close, http.aclose, probe.aclose):
+            closing.push_async_callback(close)
+        closing.callback(ledger.close)
+        forge = ForgeClient(http)
+        checkouts = Checkouts(git)
+        projects = Projects(settings.projects)
+        searchable = await ensure_search_attributes(client)
+
+        groups = (
+            PlanningActivities(projects, git, hosts, ledger, TemporalLane(client), lambda: searchable),
+            CommitActivities(git, forge, checkouts),
+            CommandActivities(checkouts, Processes(), probe),
+            PipelineActivities(forge),
+            ArtifactActivities(Registry(http), ManifestClient(git, http, hosts), hosts),
+            SignatureActivities(),
+            HostActivities(hosts, probe),
+            HealthActivities(probe, hosts),
+            SoakActivities(probe),
+            RecordActivities(forge, ledger),
+            NoticeActivities(Notifier(), ledger),
+            LedgerActivities(ledger),
+        )
+        worker = Worker(
+            client,
+            task_queue=settings.task_queue,
+            workflows=[ReleaseWorkflow, RollbackWorkflow],
+            activities=performances(*groups),
+            interceptors=[StepInterceptor(ledger)],
+            max_concurrent_activities=settings.max_activities,
+            max_cached_workflows=200,
+            graceful_shutdown_timeout=settings.patience,
+            # After a kill -9, a task for the dead worker's own queue waits this long before another gets it.
+            sticky_queue_schedule_to_start_timeout=2 * _SECOND,
+            # A cancellation is heard with the next heartbeat that is really sent.
+            max_heartbeat_throttle_interval=_SECOND,
+            default_heartbeat_throttle_interval=_SECOND,
+            workflow_runner=SandboxedWorkflowRunner(
+                restrictions=SandboxRestrictions.default.with_passthrough_modules("runbook", "semver")
+            ),
+        )
+        complain(projects)
+        await run(worker, stopping.asked)
+
+
+def complain(projects: Projects) -> None:
+    """Name at start what is wrong with any project's file; it stops only that project's releases."""
+    for name in projects.names():
+        try:
+            projects.load(name)
+        except Refused as refused:
+            log.warning("a project's file is wrong, its releases will be refused", project=name, why=str(refused))
+
+
+if __name__ == "__main__":
+    main()
