@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, cast
 
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
 from temporalio.exceptions import TimeoutError as OutOfTime
 from temporalio.workflow import unsafe
 
@@ -52,13 +52,20 @@ def failure_of(step: Step[Any, Any], host: str, error: ActivityError, budget: ti
     last = cause
     while isinstance(last, OutOfTime) and last.cause is not None:
         last = last.cause
-    if isinstance(cause, OutOfTime) and cause.type is TimeoutType.SCHEDULE_TO_CLOSE and budget is not None:
-        seen = f" (last: {last})" if isinstance(last, ApplicationError) else ""
+    if budget is not None and _ran_out(error):
+        seen = f" (last: {last.message})" if isinstance(last, ApplicationError) else ""
         ran_out = Cause.NO_RUN if step is steps.PIPELINE_RUN else Cause.TIMED_OUT
         return StepFailed(step, host, ran_out, f"not done within {spoken(budget)}{seen}", _evidence(last))
     if isinstance(last, ApplicationError):
         return StepFailed(step, host, last.type or Cause.BROKEN, last.message, _evidence(last))
     return StepFailed(step, host, Cause.TIMED_OUT, f"no answer from the worker in time: {cause or error}", [])
+
+
+def _ran_out(error: ActivityError) -> bool:
+    """Whether the budget ended it. Where no further attempt fits in, the server reports the last one's failure."""
+    if error.retry_state is RetryState.TIMEOUT:
+        return True
+    return isinstance(error.cause, OutOfTime) and error.cause.type is TimeoutType.SCHEDULE_TO_CLOSE
 
 
 def _evidence(error: BaseException | None) -> list[str]:
