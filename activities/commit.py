@@ -17,6 +17,7 @@ from runbook.identifier import tag_of
 _PENDING_AGAIN = timedelta(seconds=20)
 _SKIPS = ("[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[actions skip]")
 _SHOWN = 20
+_SHORT = 149
 
 
 class CommitActivities:
@@ -43,7 +44,7 @@ class CommitActivities:
             contexts=len(contexts),
             runs=len(counted),
             summary=f"{len(contexts)} status contexts and {len(counted)} runs, all successful",
-            evidence=[f"{check.state}: {check.name}" for check in checks][:_SHOWN],
+            evidence=[f"{check.state}: {check.name}"[:300] for check in checks][:_SHOWN],
         )
 
     @performs(steps.CHANGELOG)
@@ -58,7 +59,7 @@ class CommitActivities:
             )
         return messages.ChangelogSection(
             text=section,
-            summary=f"{order.path} says what {order.version} changes",
+            summary=f"{order.path} says what {order.version} changes"[:_SHORT],
             evidence=[line[:300] for line in section.splitlines() if line.strip()][:_SHOWN],
         )
 
@@ -66,7 +67,7 @@ class CommitActivities:
     async def version_bump(self, order: messages.VersionFilesToRead) -> messages.BumpedVersion:
         said = await self._versions(order, order.paths, order.version)
         return messages.BumpedVersion(
-            files=order.paths, summary=f"{', '.join(order.paths)}: {order.version}"[:150], evidence=said[:_SHOWN]
+            files=order.paths, summary=f"{', '.join(order.paths)}: {order.version}"[:_SHORT], evidence=said[:_SHOWN]
         )
 
     @performs(steps.VERIFY_COMMIT)
@@ -91,7 +92,9 @@ class CommitActivities:
         skips = await self._skips_ci(order)
         return messages.VerifiedCommit(
             commit=order.commit,
-            summary=f"{order.commit[:12]} is on {order.branch}, {ahead}, and clean{'; ' + skips if skips else ''}",
+            summary=f"{order.commit[:12]} is on {order.branch}, {ahead}, and clean{'; ' + skips if skips else ''}"[
+                :_SHORT
+            ],
             evidence=[*lines, clean, *said, *([skips] if skips else [])][:_SHOWN],
         )
 
@@ -103,7 +106,7 @@ class CommitActivities:
             tag=order.tag,
             commit=order.commit,
             existed=existed,
-            summary=f"{order.tag} {how}, on {order.commit[:12]}",
+            summary=f"{order.tag} {how}, on {order.commit[:12]}"[:_SHORT],
             evidence=[f"refs/tags/{order.tag}^{{}} {order.commit}"],
         )
 

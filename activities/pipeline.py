@@ -13,6 +13,8 @@ from runbook import steps
 _LOGS_OF = 2
 _LOG_SECONDS = 4.0
 _SHOWN = 20
+_SHORT = 149
+_LONGEST = 300
 
 
 class PipelineActivities:
@@ -36,7 +38,7 @@ class PipelineActivities:
             number=run.number,
             url=run.url,
             state=run.state,
-            summary=f"run {run.number} of {run.workflow} for {order.tag} is {run.state}",
+            summary=f"run {run.number} of {run.workflow} for {order.tag} is {run.state}"[:_SHORT],
             evidence=[run.url, f"{run.workflow} {run.event} {run.ref} {run.commit}"],
         )
 
@@ -65,7 +67,7 @@ class PipelineActivities:
                 url=run.url,
                 succeeded=True,
                 evidence=[run.url],
-                summary=f"run {run.number} of {run.workflow} succeeded",
+                summary=f"run {run.number} of {run.workflow} succeeded"[:_SHORT],
             )
         return await self._failed(repository, run, str(mark), f"{state}{why}")
 
@@ -87,15 +89,15 @@ class PipelineActivities:
         if now and not now.state.done:
             return _repeated(now, f"run {now.number} is {now.state} already")
         return messages.RepeatedRun(
-            asked=False, url=run.url, summary=f"{refusal}: re-run it at {run.url}", evidence=[run.url]
+            asked=False, url=run.url, summary=f"{refusal}: re-run it at {run.url}"[:_SHORT], evidence=[run.url]
         )
 
     async def _failed(self, repository: ForgeRepository, run: Run, mark: str, why: str) -> messages.FinishedRun:
         jobs = [job for job in await repository.jobs(run) or [] if job.state.broken]
         tail = list[str]()
         for job in jobs[:_LOGS_OF]:
-            tail += [f"{job.name}: {line}" for line in await _log(repository, job)]
-        failed = [f"{job.name}: {job.url}" for job in jobs]
+            tail += [f"{job.name}: {line}"[:_LONGEST] for line in await _log(repository, job)]
+        failed = [f"{job.name}: {job.url}"[:_LONGEST] for job in jobs]
         return messages.FinishedRun(
             run=run.id,
             mark=mark,
@@ -103,7 +105,7 @@ class PipelineActivities:
             succeeded=False,
             failed_jobs=failed[:_SHOWN],
             log_tail=tail[-_SHOWN:],
-            summary=f"run {run.number} of {run.workflow} ended as {why}"[:150],
+            summary=f"run {run.number} of {run.workflow} ended as {why}"[:_SHORT],
             evidence=[*failed, *tail][-_SHOWN:] or [run.url],
         )
 

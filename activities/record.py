@@ -15,7 +15,7 @@ from runbook.message import ReleaseRef
 
 _LABEL = "postmortem"
 _CLOCKS_DIFFER = timedelta(days=1)
-_LONGEST = 200
+_MOST_LINES = 200
 
 
 class Heads(Protocol):
@@ -40,8 +40,8 @@ class RecordActivities:
         return messages.RecordedRelease(
             release=published.id,
             url=published.url,
-            summary=f"release {order.tag} {how}{f'; {said}' if said else ''}"[:150],
-            evidence=[published.url, *([said] if said else []), *body.splitlines()][:20],
+            summary=f"release {order.tag} {how}{f'; {said}' if said else ''}"[:149],
+            evidence=[line[:300] for line in (published.url, said, *body.splitlines()) if line.strip()][:20],
         )
 
     @performs(steps.POSTMORTEM)
@@ -95,10 +95,10 @@ def _postmortem_body(order: messages.PostmortemToOpen, page: str, head: str) -> 
         "Incident template": order.project.incident_template or "not linked in the project's file",
         **_of_run(order.ref, head),
     }
-    happened = "\n".join(f"- {_one_line(line)}" for line in order.timeline[:_LONGEST]) or "- nothing was noted"
+    happened = "\n".join(f"- {_one_line(line)}" for line in order.timeline[:_MOST_LINES]) or "- nothing was noted"
     parts = [f"{tag} was rolled back: {_one_line(order.reason)}", _table(links), f"## Timeline\n\n{happened}"]
     if order.evidence:
-        parts.append(f"## Evidence\n\n{_fenced(order.evidence[:_LONGEST])}")
+        parts.append(f"## Evidence\n\n{_fenced(order.evidence[:_MOST_LINES])}")
     parts.append(
         "## To be written\n\n- [ ] What people noticed\n- [ ] Why it happened\n- [ ] What keeps it from happening again"
     )

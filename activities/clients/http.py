@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import httpx
 
-_CONNECTIONS = 20
+_CONNECTIONS = 100
 # Reading the certificates of all authorities takes longer than most answers: once is enough.
 _trust = functools.cache(httpx.create_ssl_context)
 
