@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from docs.project_page import project_page, project_schema
+from docs.readme_page import readme
 from docs.runbook_page import runbook_page
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES: Mapping[str, Callable[[], str]] = {
+    "README.md": readme,
     "docs/runbook.md": runbook_page,
     "docs/project-file.md": project_page,
     "deploy/projects/project.schema.json": project_schema,
