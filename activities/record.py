@@ -12,6 +12,7 @@ from runbook import record as messages
 from runbook import steps
 from runbook.identifier import tag_of
 from runbook.message import ReleaseRef
+from runbook.names import lane
 
 _LABEL = "postmortem"
 _CLOCKS_DIFFER = timedelta(days=1)
@@ -51,7 +52,7 @@ class RecordActivities:
         issue = await repository.open_issue(
             marker=f"release-runbook postmortem {order.ref.release}",
             label=_LABEL,
-            title=f"Postmortem: {order.ref.project} {tag_of(order.ref.version)} was rolled back",
+            title=f"Postmortem: {order.ref.project} {_what_happened(order.ref)}",
             body=_postmortem_body(order, repository.page, await self._ledger.head()),
             since=began - _CLOCKS_DIFFER,
         )
@@ -90,19 +91,29 @@ def _release_body(order: messages.ReleaseToRecord, head: str) -> str:
 def _postmortem_body(order: messages.PostmortemToOpen, page: str, head: str) -> str:
     tag = tag_of(order.ref.version)
     links = {
-        "Release": f"[{tag}]({page}/src/tag/{tag})",
+        "Version": f"[{tag}]({page}/src/tag/{tag})",
         "Runbook": order.project.runbook or "not linked in the project's file",
         "Incident template": order.project.incident_template or "not linked in the project's file",
         **_of_run(order.ref, head),
     }
     happened = "\n".join(f"- {_one_line(line)}" for line in order.timeline[:_MOST_LINES]) or "- nothing was noted"
-    parts = [f"{tag} was rolled back: {_one_line(order.reason)}", _table(links), f"## Timeline\n\n{happened}"]
+    parts = [
+        f"{order.ref.project} {_what_happened(order.ref)}: {_one_line(order.reason)}",
+        _table(links),
+        f"## Timeline\n\n{happened}",
+    ]
     if order.evidence:
         parts.append(f"## Evidence\n\n{_fenced(order.evidence[:_MOST_LINES])}")
     parts.append(
         "## To be written\n\n- [ ] What people noticed\n- [ ] Why it happened\n- [ ] What keeps it from happening again"
     )
     return "\n\n".join(parts)
+
+
+def _what_happened(ref: ReleaseRef) -> str:
+    """A rollback by hand runs in the lane itself and knows the version it goes to, not the one it leaves."""
+    tag = tag_of(ref.version)
+    return f"was rolled back to {tag}" if ref.workflow_id == lane(ref.project) else f"{tag} was rolled back"
 
 
 def _of_run(ref: ReleaseRef, head: str) -> dict[str, str]:

@@ -13,11 +13,11 @@ DIGEST = f"sha256:{'d' * 64}"
 HEAD = "e" * 64
 
 
-def reference(version: str = "1.0.0", release: str = "run-1") -> ReleaseRef:
+def reference(version: str = "1.0.0", release: str = "run-1", workflow_id: str = "release-shop") -> ReleaseRef:
     return ReleaseRef(
         project="shop",
         version=version,
-        workflow_id="release-shop",
+        workflow_id=workflow_id,
         release=release,
         epoch=1_700_000_000_000,
         requested_by="alice",
@@ -49,4 +49,5 @@ class Orders:
 
     def postmortem(self, **changes: Any) -> PostmortemToOpen:
         fields = {"reason": "health deadline passed", "timeline": ["10:00 swap done"], "evidence": ["502"]}
-        return PostmortemToOpen.model_validate({**self.common, **fields, **changes})
+        ref = reference(self.ref.version, workflow_id="release-shop-rollback")
+        return PostmortemToOpen.model_validate({**self.common, "ref": ref, **fields, **changes})

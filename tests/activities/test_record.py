@@ -186,8 +186,8 @@ async def test_the_postmortem_links_what_its_writer_needs(
     lines = (await held.get(f"/issues/{found.issue}"))["body"].splitlines()
     for line in (
         "<!-- release-runbook postmortem run-1 -->",
-        "v1.0.0 was rolled back: health | deadline passed",
-        f"| Release | [v1.0.0]({held.url}/acme/shop/src/tag/v1.0.0) |",
+        "shop v1.0.0 was rolled back: health | deadline passed",
+        f"| Version | [v1.0.0]({held.url}/acme/shop/src/tag/v1.0.0) |",
         "| Runbook | https://wiki.example.net/runbook |",
         "| Incident template | https://wiki.example.net/incident |",
         f"| Ledger head | `{HEAD}` |",
@@ -197,6 +197,15 @@ async def test_the_postmortem_links_what_its_writer_needs(
         assert line in lines
     fenced = lines[lines.index("````text") + 1 : lines.index("````")]
     assert fenced == ["```", "502 <b>"]
+
+
+async def test_a_rollback_by_hand_is_told_by_the_version_it_went_to(
+    tmp_path: Path, held: Bench, records: RecordActivities
+) -> None:
+    found = await records.postmortem(orders(tmp_path, held).postmortem(ref=reference(workflow_id="release-shop")))
+    issue = await held.get(f"/issues/{found.issue}")
+    assert issue["title"] == "Postmortem: shop was rolled back to v1.0.0"
+    assert "shop was rolled back to v1.0.0: health deadline passed" in issue["body"]
 
 
 async def test_a_postmortem_whose_answer_was_lost_is_found_again(
