@@ -59,7 +59,7 @@ class Host:
         self.start_engine()
 
     def ready(self) -> None:
-        until(self._has_sshd, f"sshd of {self.name} listens")
+        self.await_sshd()
         self.await_engine()
 
     def path(self, path: str) -> Path:
@@ -104,6 +104,9 @@ class Host:
 
     def start_sshd(self) -> None:
         self._start("sshd", "/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/fleet_sshd_config")
+
+    def await_sshd(self) -> None:
+        until(self._has_sshd, f"sshd of {self.name} listens")
 
     def end_sshd(self) -> None:
         """With its connections, as the host's own end would."""

@@ -170,16 +170,17 @@ class Service:
         )
         return await perform(self.shop.health.health, order)
 
-    async def legacy(self, image: Image) -> str:
-        """What the runbook's own `docker run` leaves: the serving name, no labels. The container's id."""
+    async def legacy(self, image: Image, restart: str = "unless-stopped") -> str:
+        """What the runbook's own `docker run` leaves: the serving name, the image by tag, no labels. Its id."""
         engine = await self.engine()
-        await engine.pull(image.repository, image.digest, None)
-        identity = await engine.create(self.container(image, restart="unless-stopped"))
+        await engine.pull(image.repository, image.tag, None)
+        by_tag = f"{image.repository}:{image.tag}"
+        identity = await engine.create(self.container(image, image=by_tag, restart=restart))
         await engine.start(identity)
         return identity
 
-    def container(self, image: Image, **changes: Any) -> ContainerToCreate:
-        given = {"name": self.environment.container, "image": image.pinned, "labels": {}, "port": self.environment.port}
+    def container(self, of: Image, **changes: Any) -> ContainerToCreate:
+        given = {"name": self.environment.container, "image": of.pinned, "labels": {}, "port": self.environment.port}
         return ContainerToCreate(**{**given, **changes})
 
     async def engine(self) -> Engine:
