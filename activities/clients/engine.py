@@ -19,6 +19,7 @@ from activities.clients.engine_container import (
 )
 from activities.clients.engine_errors import SPEAKING, Moved, NotStarted, explained, not_started, step_error
 from activities.clients.engine_pull import pull, registry_login
+from activities.errors import Unreachable
 from activities.heartbeat import ended, in_thread
 from runbook.project import CredentialsTable
 
@@ -26,12 +27,15 @@ T = TypeVar("T")
 
 
 class Engine:
-    """`api` is the SDK's APIClient. Every method raises Unreachable when the engine does not answer, and
-    Moved when a container is not what the caller took it for.
+    """`api` is the SDK's APIClient, `is_lost` whether the way to the engine is gone.
+
+    Every method raises Unreachable when the engine does not answer, and Moved when a container is not what the
+    caller took it for.
     """
 
-    def __init__(self, api: Any, host: str) -> None:
+    def __init__(self, api: Any, host: str, is_lost: Callable[[], bool] = lambda: False) -> None:
         self._api = api
+        self._is_lost = is_lost
         self.host = host
 
     async def containers(self) -> list[Container]:
@@ -97,6 +101,7 @@ class Engine:
         Raises:
             NotStarted: the engine could not start it: its port is taken, or its command can't be run.
         """
+        self._refuse_if_lost()
         try:
             await in_thread(self._api.start, container)
         except docker.errors.NotFound as error:
@@ -147,10 +152,16 @@ class Engine:
         )
 
     async def _call(self, doing: str, call: Callable[[], T]) -> T:
+        self._refuse_if_lost()
         try:
             return await in_thread(call)
         except SPEAKING as error:
             raise step_error(self.host, doing, error) from None
+
+    def _refuse_if_lost(self) -> None:
+        """The SDK would leave a socket behind for each try to connect."""
+        if self._is_lost():
+            raise Unreachable(f"the connection to {self.host} was lost; tried again")
 
 
 __all__ = ["Container", "ContainerDetails", "ContainerToCreate", "Engine", "LocalImage", "Moved", "NotStarted"]

@@ -88,10 +88,11 @@ class Hosts:
             trouble = await why_silent(connection, table, host)
             # A right granted meanwhile counts for new logins only.
             connection.close()
+            await connection.wait_closed()
             raise trouble from None
         # Without it a ~/.netrc of the worker would be looked into for "localhost".
         api.trust_env = False
-        return _Kept(connection, socket, api, Engine(api, host))
+        return _Kept(connection, socket, api, Engine(api, host, connection.is_closed))
 
     def _drop(self, key: _Key) -> None:
         kept = self._kept.pop(key, None)

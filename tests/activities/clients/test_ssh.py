@@ -1,0 +1,311 @@
+"""Connections with real SSH: whose key is trusted, who is let in, what is kept and what is opened again."""
+
+import asyncio
+import shutil
+import stat
+import subprocess
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from activities.clients import known_hosts
+from activities.clients.hosts import Hosts
+from activities.clients.ssh import Ssh
+from activities.errors import Refused, Unreachable
+from deploy.sandbox.faults import FaultRule
+from runbook.project import EnvironmentTable, SshTable
+from runbook.trouble import Cause
+from tests.activities.host_bench import ADDRESS, ENV_FILE, Bench, host_bench, write_env
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncGenerator[Bench]:
+    async with host_bench(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def ssh() -> AsyncGenerator[Ssh]:
+    made = Ssh(timedelta(seconds=2))
+    yield made
+    await made.close()
+
+
+def table(bench: Bench, **changes: Any) -> SshTable:
+    return bench.environment().ssh.model_copy(update=changes)
+
+
+def write_key(path: Path) -> str:
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(path)
+    return f"file:{path}"
+
+
+async def test_a_file_of_the_host_is_read(bench: Bench, ssh: Ssh) -> None:
+    assert await ssh.read(table(bench), ADDRESS, ENV_FILE) == b"COLOUR=green\n"
+
+
+async def test_a_file_that_is_not_there_is_refused_by_host_and_path(bench: Bench, ssh: Ssh) -> None:
+    with pytest.raises(Refused, match=rf"{ADDRESS} has no file /etc/nothing"):
+        await ssh.read(table(bench), ADDRESS, "/etc/nothing")
+
+
+async def test_a_folder_is_no_file(bench: Bench, ssh: Ssh) -> None:
+    with pytest.raises(Refused, match="is it a file"):
+        await ssh.read(table(bench), ADDRESS, "/etc/opt")
+
+
+async def test_a_file_far_too_large_is_refused(bench: Bench, ssh: Ssh) -> None:
+    write_env(bench.folder, "A" * (1024 * 1024 + 1))
+    with pytest.raises(Refused, match="larger than"):
+        await ssh.read(table(bench), ADDRESS, ENV_FILE)
+
+
+async def test_one_connection_serves_all_who_ask_at_once(bench: Bench, ssh: Ssh) -> None:
+    await asyncio.gather(*(ssh.read(table(bench), ADDRESS, ENV_FILE) for _ in range(20)))
+    assert bench.ssh.connections == 1
+
+
+async def test_a_lost_connection_is_opened_again(bench: Bench, ssh: Ssh) -> None:
+    first = await ssh.connection(table(bench), ADDRESS)
+    bench.ssh.cut()
+    await first.wait_closed()
+    assert await ssh.read(table(bench), ADDRESS, ENV_FILE)
+    assert await ssh.connection(table(bench), ADDRESS) is not first
+
+
+async def test_an_unknown_host_key_is_refused_with_the_command_that_learns_it(bench: Bench, ssh: Ssh) -> None:
+    path = bench.folder / "known_hosts"
+    path.write_text("")
+    with pytest.raises(Refused) as refused:
+        await ssh.read(table(bench), ADDRESS, ENV_FILE)
+    said = str(refused.value)
+    assert f"{ADDRESS} port {bench.ssh.port} shows a host key that {path} does not have" in said
+    assert f"ssh-keyscan -p {bench.ssh.port} {ADDRESS} >> {path}" in said
+    assert "compare" in said
+
+
+async def test_a_known_hosts_file_that_is_not_there_trusts_nobody(bench: Bench, ssh: Ssh) -> None:
+    nowhere = str(bench.folder / "nowhere")
+    with pytest.raises(Refused, match="ssh-keyscan"):
+        await ssh.read(table(bench, known_hosts=nowhere), ADDRESS, ENV_FILE)
+    assert not known_hosts.known(table(bench, known_hosts=nowhere), ADDRESS)
+
+
+async def test_a_key_that_was_added_a_moment_ago_counts(bench: Bench, ssh: Ssh) -> None:
+    path = bench.folder / "known_hosts"
+    right = path.read_text()
+    path.write_text("")
+    with pytest.raises(Refused):
+        await ssh.read(table(bench), ADDRESS, ENV_FILE)
+    path.write_text(right)
+    assert await ssh.read(table(bench), ADDRESS, ENV_FILE)
+
+
+@pytest.mark.parametrize("algorithm", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
+async def test_a_changed_host_key_is_refused_as_such(bench: Bench, ssh: Ssh, algorithm: str) -> None:
+    await bench.ssh.use_key(asyncssh.generate_private_key(algorithm))
+    with pytest.raises(Refused) as refused:
+        await ssh.read(table(bench), ADDRESS, ENV_FILE)
+    said = str(refused.value)
+    assert "another host key" in said or "no key type in common" in said
+    assert "ssh-keyscan" in said
+
+
+def test_who_is_known_is_told_without_asking(tmp_path: Path) -> None:
+    public = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    path = tmp_path / "known_hosts"
+    path.write_text(f"web1 {public}\n[web2]:2222 {public}\n*.example.net {public}\n")
+
+    def known(host: str, port: int = 22) -> bool:
+        return known_hosts.known(SshTable(user="deploy", port=port, known_hosts=str(path)), host)
+
+    assert known("web1")
+    assert known("web2", 2222)
+    assert known("a.example.net")
+    assert not known("web2")
+    assert not known("web3")
+    assert not known("example.org")
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen on this machine")
+def test_a_hashed_known_hosts_file_is_read_too(tmp_path: Path) -> None:
+    public = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    path = tmp_path / "known_hosts"
+    path.write_text(f"[web1]:2222 {public}\n")
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(path)], check=True, capture_output=True)
+    assert "web1" not in path.read_text()
+    assert known_hosts.known(SshTable(user="deploy", port=2222, known_hosts=str(path)), "web1")
+    assert not known_hosts.known(SshTable(user="deploy", port=2222, known_hosts=str(path)), "web2")
+
+
+def test_a_broken_known_hosts_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_text("rubbish\n")
+    with pytest.raises(Refused, match=f"known_hosts file {path}"):
+        known_hosts.known(SshTable(user="deploy", known_hosts=str(path)), "web1")
+
+
+async def test_a_key_that_the_host_does_not_know_is_refused(bench: Bench, ssh: Ssh, tmp_path: Path) -> None:
+    stranger = write_key(tmp_path / "stranger")
+    with pytest.raises(Refused, match=f"deploy@{ADDRESS}.*does not accept key {stranger}") as refused:
+        await ssh.read(table(bench, key=stranger), ADDRESS, ENV_FILE)
+    assert refused.value.cause == Cause.CREDENTIALS
+
+
+async def test_another_user_is_refused(bench: Bench, ssh: Ssh) -> None:
+    with pytest.raises(Refused, match=f"root@{ADDRESS}"):
+        await ssh.read(table(bench, user="root"), ADDRESS, ENV_FILE)
+
+
+async def test_a_key_that_can_not_be_used_is_refused_by_its_reference(bench: Bench, ssh: Ssh, tmp_path: Path) -> None:
+    (tmp_path / "rubbish").write_text("rubbish")
+    locked = tmp_path / "locked"
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    locked.write_bytes(key.export_private_key("pkcs8-pem", passphrase="sesame"))
+    for reference in (f"file:{tmp_path / 'rubbish'}", f"file:{locked}"):
+        with pytest.raises(Refused, match=f"{reference} is no private key without a passphrase") as refused:
+            await ssh.read(table(bench, key=reference), ADDRESS, ENV_FILE)
+        assert refused.value.cause == Cause.CREDENTIALS
+
+
+@pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="no ssh-agent on this machine")
+async def test_without_a_key_the_agents_are_used(
+    bench: Bench, ssh: Ssh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    agent = await asyncio.create_subprocess_exec(
+        "ssh-agent", "-D", "-a", str(tmp_path / "agent"), stdout=subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(5):
+            while not (tmp_path / "agent").exists():
+                await asyncio.sleep(0.01)
+        with pytest.raises(Refused, match="the worker's agent or own keys"):
+            await ssh.read(table(bench, key=None), ADDRESS, ENV_FILE)
+        async with asyncssh.connect_agent(str(tmp_path / "agent")) as client:
+            await client.add_keys([str(bench.folder / "client_key")])
+        assert await ssh.read(table(bench, key=None), ADDRESS, ENV_FILE)
+    finally:
+        agent.terminate()
+        await agent.wait()
+
+
+@pytest.mark.parametrize("outage", ["refuse", "hang"])
+async def test_a_host_that_does_not_answer_is_unreachable_by_name(bench: Bench, outage: Any) -> None:
+    ssh = Ssh(timedelta(seconds=0.3))
+    await bench.ssh.down(mode=outage)
+    with pytest.raises(Unreachable, match=f"deploy@{ADDRESS} port {bench.ssh.port} can't be reached"):
+        await ssh.read(table(bench), ADDRESS, ENV_FILE)
+    await bench.ssh.up()
+    patient = Ssh()
+    assert await patient.read(table(bench), ADDRESS, ENV_FILE)
+    await patient.close()
+    await ssh.close()
+
+
+async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
+
+
+async def test_one_host_that_hangs_does_not_hold_up_another(bench: Bench) -> None:
+    silent = await asyncio.start_server(_say_nothing, "127.0.7.32", bench.ssh.port)
+    ssh = Ssh(timedelta(seconds=0.5))
+    waiting = asyncio.create_task(ssh.read(table(bench), "127.0.7.32", ENV_FILE))
+    await asyncio.sleep(0)
+    assert await ssh.read(table(bench), ADDRESS, ENV_FILE)
+    assert not waiting.done()
+    with pytest.raises(Unreachable, match=r"127\.0\.7\.32"):
+        await waiting
+    silent.close()
+    await ssh.close()
+
+
+async def test_the_engine_is_reached_again_after_the_connection_was_lost(bench: Bench) -> None:
+    environment = bench.environment()
+    first = await bench.engine(environment)
+    assert await first.containers() == []
+    connection = await bench.hosts._ssh.connection(environment.ssh, ADDRESS)
+    bench.ssh.cut()
+    await connection.wait_closed()
+    with pytest.raises(Unreachable, match=f"the connection to {ADDRESS} was lost"):
+        await first.containers()
+    again = await bench.engine(environment)
+    assert await again.containers() == []
+    assert again is not first
+    assert await bench.engine(environment) is again
+
+
+async def test_a_call_that_is_under_way_when_the_connection_breaks_is_unreachable(bench: Bench) -> None:
+    environment = bench.environment()
+    engine = await bench.engine(environment)
+    bench.engine_app.state.faults.add(FaultRule(match="GET /containers/json", kind="delay", seconds=5))
+    asking = asyncio.create_task(engine.containers())
+    async with asyncio.timeout(5):
+        while "GET /containers/json" not in bench.requests():
+            await asyncio.sleep(0.01)
+    bench.ssh.cut()
+    with pytest.raises(Unreachable, match=f"the engine of {ADDRESS} did not answer"):
+        await asking
+    bench.engine_app.state.faults.clear()
+
+
+async def test_the_local_socket_is_private_and_goes_with_the_worker(bench: Bench) -> None:
+    hosts = Hosts()
+    await hosts.engine(bench.environment(), ADDRESS)
+    (folder,) = [f for f in Path("/tmp").glob("runbook-*") if f == hosts._forwards._folder]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [path.is_socket() for path in folder.iterdir()] == [True]
+    await hosts.close()
+    assert not folder.exists()
+
+
+async def test_a_socket_that_the_host_does_not_forward_is_refused(bench: Bench) -> None:
+    environment = bench.environment()
+    wrong = environment.model_copy(update={"ssh": environment.ssh.model_copy(update={"socket": "/run/other.sock"})})
+    with pytest.raises(Refused, match=f"{ADDRESS} does not forward /run/other.sock to deploy"):
+        await bench.hosts.engine(wrong, ADDRESS)
+
+
+async def test_an_engine_that_is_not_running_is_unreachable(bench: Bench) -> None:
+    (bench.folder / "docker.sock").rename(bench.folder / "away.sock")
+    with pytest.raises(Unreachable, match=f"no engine answers at {ADDRESS}:/var/run/docker.sock"):
+        await bench.engine(bench.environment())
+    (bench.folder / "away.sock").rename(bench.folder / "docker.sock")
+    assert await (await bench.engine(bench.environment())).containers() == []
+
+
+class _NotInTheGroup(asyncssh.SSHServer):
+    """A host whose user sees the socket and may not use it, as OpenSSH shows it."""
+
+    def begin_auth(self, username: str) -> bool:
+        return False
+
+    def unix_connection_requested(self, dest_path: str) -> Any:
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
+
+
+async def test_a_user_outside_of_the_group_docker_is_told_to_join_it(bench: Bench) -> None:
+    async def shell(process: "asyncssh.SSHServerProcess[str]") -> None:
+        process.exit(1 if "-w" in (process.command or "") else 0)
+
+    server = await asyncssh.listen(
+        "127.0.7.33",
+        0,
+        server_factory=_NotInTheGroup,
+        server_host_keys=[str(bench.folder / "host_key")],
+        process_factory=shell,
+    )
+    public = (bench.folder / "host_key.pub").read_text()
+    (bench.folder / "known_hosts").write_text(f"127.0.7.33 {public}")
+    ssh = bench.environment().ssh.model_copy(update={"port": server.get_port()})
+    environment = EnvironmentTable.model_validate({**bench.environment().model_dump(), "ssh": ssh})
+    with pytest.raises(Refused, match=r"deploy may not use the engine.*group docker on 127\.0\.7\.33"):
+        await bench.hosts.engine(environment, "127.0.7.33")
+    server.close()
+    await server.wait_closed()
