@@ -48,7 +48,7 @@ def failure(output: Output, remote: Remote, wanted: str) -> StepError:
         )
     if _CREDENTIALS.search(output.err):
         return Refused(
-            f"{what}: check the forge's token (scope write:repository) and project.user",
+            f"{what}: check the forge's token (scope write:repository) and project.user, or the worker's SSH key",
             cause=Cause.CREDENTIALS,
             evidence=evidence,
         )

@@ -178,7 +178,7 @@ async def test_a_child_that_outlives_its_worker_still_holds_the_lock(tmp_path: P
 # ---- time limits and ends
 
 
-SLOW = 'echo $$ > "$0.pid"; exec sleep 60'
+SLOW = 'echo $$ > "$0.new"; mv "$0.new" "$0.pid"; exec sleep 60'
 
 
 async def test_a_remote_that_hangs_ends_at_the_limit_and_leaves_no_process(origin: Origin, tmp_path: Path) -> None:
@@ -427,6 +427,14 @@ async def test_hooks_of_whoever_runs_the_worker_are_not_run(
     async with Checkouts(mine).of(origin.project(), FORGE, origin.first):
         await mine.push_tag(origin.project(), FORGE, origin.first, "v1.4.0", "v1.4.0")
     assert not (tmp_path / "hook-ran").exists()
+
+
+async def test_a_worker_without_git_is_told_to_install_it(
+    origin: Origin, mine: GitClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(Refused, match="install git on the worker"):
+        await mine.branch_head(origin.project(), FORGE)
 
 
 async def test_git_is_given_no_secret_of_the_worker(
