@@ -3,15 +3,19 @@
 import asyncio
 import functools
 import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import NoReturn
 
+import httpx
 import structlog
 from temporalio.client import Client
 from temporalio.runtime import Runtime
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.artifact import ArtifactActivities
@@ -21,6 +25,7 @@ from activities.clients.forge import ForgeClient
 from activities.clients.git import GitClient
 from activities.clients.git_push import Tagger
 from activities.clients.health import HttpProbe
+from activities.clients.histories import TemporalHistories
 from activities.clients.hosts import Hosts
 from activities.clients.http import new_client
 from activities.clients.lane import TemporalLane
@@ -31,6 +36,7 @@ from activities.clients.process import Processes
 from activities.clients.registry import Registry
 from activities.commands import CommandActivities
 from activities.commit import CommitActivities
+from activities.drift import DriftActivities
 from activities.errors import Refused
 from activities.health import HealthActivities
 from activities.hosts import HostActivities
@@ -42,8 +48,10 @@ from activities.planning import PlanningActivities
 from activities.projects import Projects
 from activities.record import RecordActivities
 from activities.secret import read_secret
+from activities.sender import SenderActivities
 from activities.signature import SignatureActivities
 from activities.soak import SoakActivities
+from activities.window import WindowActivities
 from process import logs
 from process.attributes import ensure_search_attributes
 from process.connection import Target, connect
@@ -63,7 +71,19 @@ _SPARE_THREADS = 8
 _SECOND = timedelta(seconds=1)
 
 
-def main() -> NoReturn:
+@dataclass(frozen=True)
+class Reach:
+    """What reaches the outside, and what stands around every step: apart, so that a test can cut it anywhere."""
+
+    http: Callable[[], httpx.AsyncClient] = new_client
+    git: Callable[[Path, Tagger], GitClient] = GitClient
+    hosts: Callable[[], Hosts] = Hosts
+    ledger: Callable[[str], Ledger] = Ledger
+    notifier: Callable[[], Notifier] = Notifier
+    around: Callable[[StepInterceptor], Sequence[Interceptor]] = lambda step: [step]
+
+
+def main(reach: Reach | None = None) -> NoReturn:
     """Exit status: 0 stopped cleanly, 1 something fatal, 2 wrong settings."""
     try:
         settings, target = together(WorkerSettings.read, Target.read)
@@ -74,10 +94,10 @@ def main() -> NoReturn:
     redaction = Redaction()
     redaction.learn(target.secrets() | settings.secrets())
     logs.configure(settings.log_format, settings.log_level, redaction)
-    end(asyncio.run(work(settings, target, runtime, redaction)))
+    end(asyncio.run(work(settings, target, runtime, redaction, reach or Reach())))
 
 
-async def work(settings: WorkerSettings, target: Target, runtime: Runtime, redaction: Redaction) -> int:
+async def work(settings: WorkerSettings, target: Target, runtime: Runtime, redaction: Redaction, reach: Reach) -> int:
     """Serve until somebody asks to stop; gives the exit status."""
     stopping = Stopping(settings.patience)
     stopping.listen()
@@ -90,7 +110,7 @@ async def work(settings: WorkerSettings, target: Target, runtime: Runtime, redac
     try:
         client = await stopping.unless_asked(connect(target, program="worker", runtime=runtime))
         if client is not None:
-            await serve(settings, client, stopping)
+            await serve(settings, client, stopping, reach)
     except Exception:
         log.exception("the worker can't go on")
         return 1
@@ -99,15 +119,15 @@ async def work(settings: WorkerSettings, target: Target, runtime: Runtime, redac
     return 0
 
 
-async def serve(settings: WorkerSettings, client: Client, stopping: Stopping) -> None:
+async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, reach: Reach) -> None:
     async with AsyncExitStack() as closing:
-        git = GitClient(settings.state / "git", Tagger(*settings.tagger))
-        hosts, http, probe = Hosts(), new_client(), HttpProbe()
-        ledger = Ledger(settings.ledger_url.get_secret_value())
+        git = reach.git(settings.state / "git", Tagger(*settings.tagger))
+        hosts, http, probe = reach.hosts(), reach.http(), HttpProbe()
+        ledger = reach.ledger(settings.ledger_url.get_secret_value())
         for close in (hosts.close, http.aclose, probe.aclose):
             closing.push_async_callback(close)
         closing.callback(ledger.close)
-        forge = ForgeClient(http)
+        forge, registry = ForgeClient(http), Registry(http)
         checkouts = Checkouts(git)
         projects = Projects(settings.projects)
         searchable = await ensure_search_attributes(client)
@@ -117,13 +137,16 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping) ->
             CommitActivities(git, forge, checkouts),
             CommandActivities(checkouts, Processes(), probe),
             PipelineActivities(forge),
-            ArtifactActivities(Registry(http), ManifestClient(git, http, hosts), hosts),
+            ArtifactActivities(registry, ManifestClient(git, http, hosts), hosts),
+            WindowActivities(),
             SignatureActivities(),
+            SenderActivities(TemporalHistories(client)),
+            DriftActivities(registry, projects),
             HostActivities(hosts, probe),
             HealthActivities(probe, hosts),
             SoakActivities(probe),
             RecordActivities(forge, ledger),
-            NoticeActivities(Notifier(), ledger),
+            NoticeActivities(reach.notifier(), ledger),
             LedgerActivities(ledger),
         )
         worker = Worker(
@@ -131,7 +154,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping) ->
             task_queue=settings.task_queue,
             workflows=[ReleaseWorkflow, RollbackWorkflow],
             activities=performances(*groups),
-            interceptors=[StepInterceptor(ledger)],
+            interceptors=reach.around(StepInterceptor(ledger)),
             max_concurrent_activities=settings.max_activities,
             max_cached_workflows=200,
             graceful_shutdown_timeout=settings.patience,
