@@ -15,6 +15,7 @@ from activities.clients.engine_container import (
     LocalImage,
 )
 from activities.clients.engine_errors import Moved
+from activities.errors import Unreachable
 from activities.family import Family, Member, Names, Part, labels
 from runbook.message import ReleaseRef
 from runbook.project import CredentialsTable, EnvironmentTable
@@ -88,8 +89,16 @@ class HostedService:
 
     async def end(self, name: str) -> None:
         """Stop the container that was taken under this name, for good."""
-        await self.engine.set_restart(name, "no")
-        await self.engine.stop(name, self.environment.stop_timeout)
+        try:
+            await self.engine.set_restart(name, "no")
+        except Moved:
+            raise
+        except Unreachable:
+            # An engine can't update a container whose process is just ending, as in a crash loop: stopped, it can.
+            await self.engine.stop(name, self.environment.stop_timeout)
+            await self.engine.set_restart(name, "no")
+        else:
+            await self.engine.stop(name, self.environment.stop_timeout)
 
     async def failure_of(self, name: str) -> ContainerDetails | None:
         """The container's state when it ended or was restarted just after its start; None when it stays up."""
