@@ -15,6 +15,8 @@ from runbook.trouble import Cause
 
 _LARGEST_FILE = 1024 * 1024
 _KEEPALIVE_SECONDS, _KEEPALIVES_MISSED = 5, 3
+# OpenSSH refuses an eleventh session on one connection, unless its MaxSessions says otherwise.
+_READS_AT_ONCE = 4
 
 # The socket differs per engine, not per connection.
 _Key = tuple[str, int, str, str | None, str | None]
@@ -27,6 +29,7 @@ class Ssh:
         self._within = connect_within.total_seconds()
         self._kept: dict[_Key, asyncssh.SSHClientConnection] = {}
         self._locks: dict[_Key, asyncio.Lock] = {}
+        self._reads: dict[_Key, asyncio.Semaphore] = {}
 
     async def connection(self, table: SshTable, host: str) -> asyncssh.SSHClientConnection:
         """The host's connection, opened when there is none or it was lost.
@@ -35,7 +38,7 @@ class Ssh:
             Refused: unknown or changed host key, login not accepted, private key not usable.
             Unreachable: no answer in time, or the connection broke.
         """
-        key: _Key = (host, table.port, table.user, table.key, table.known_hosts)
+        key = _key(table, host)
         async with self._locks.setdefault(key, asyncio.Lock()):
             kept = self._kept.get(key)
             if kept is None or kept.is_closed():
@@ -50,8 +53,9 @@ class Ssh:
             Unreachable: the connection broke.
         """
         connection = await self.connection(table, host)
+        reading = self._reads.setdefault(_key(table, host), asyncio.Semaphore(_READS_AT_ONCE))
         try:
-            async with connection.start_sftp_client() as sftp, sftp.open(path, "rb") as file:
+            async with reading, connection.start_sftp_client() as sftp, sftp.open(path, "rb") as file:
                 content = cast("bytes", await file.read(_LARGEST_FILE + 1))
         except asyncssh.SFTPNoSuchFile:
             raise Refused(f"{host} has no file {path}: put it there, {table.user} must be able to read it") from None
@@ -120,6 +124,10 @@ class Ssh:
         if not table.key:
             return options
         return asyncssh.SSHClientConnectionOptions(options, client_keys=[_private_key(table.key)], agent_path=None)
+
+
+def _key(table: SshTable, host: str) -> _Key:
+    return (host, table.port, table.user, table.key, table.known_hosts)
 
 
 def _private_key(reference: str) -> asyncssh.SSHKey:

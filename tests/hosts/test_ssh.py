@@ -126,6 +126,11 @@ async def test_an_env_file_that_may_not_be_read_is_refused_before_anything_chang
     assert (await service.serving()).id == before
 
 
+async def test_many_files_are_read_at_once_over_one_connection(service: Service, host: Host) -> None:
+    read = [service.shop.hosts.read(service.environment, host.address, ENV_FILE) for _ in range(30)]
+    assert await asyncio.gather(*read) == [b"COLOUR=green\n"] * 30
+
+
 async def again(service: Service) -> list[str]:
     """The names of what is seen, at the second try at the latest: the first may be what finds the old connection dead."""
     with contextlib.suppress(Unreachable):
