@@ -17,9 +17,11 @@ PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,\
 
 # Only this act of the demo: `make demo ACT=2`.
 ACT ?=
-# What `make test` runs: `make test TESTS=tests/runbook`, `make test ARGS='-k gate -x'`.
+# What `make test` runs: `make test TESTS=tests/runbook`, `make test ARGS='-k gate -x'`; in so many processes (0: in one,
+# as a debugger wants it), each with whole files, whose tests share what they start.
 TESTS ?=
 ARGS ?=
+JOBS ?= 2
 # In CI a test that was skipped has failed.
 UNSKIPPED := $(if $(filter true,$(CI)),-p tests.unskipped)
 
@@ -48,7 +50,7 @@ sandbox: $(READY) ## the same world, kept running for you to play with
 	$(PY) -m deploy.demo --keep
 
 test: $(READY) ## the whole suite; what this machine lacks is skipped with its reason
-	$(PY) -m pytest $(UNSKIPPED) --durations=15 $(ARGS) $(TESTS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile $(UNSKIPPED) --durations=15 $(ARGS) $(TESTS)
 
 check: lint types layers current ## everything that needs no running: style, types, layers, lock, generated files
 

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, test: str, *more: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_one.py").write_text(f"import pytest\n{test}\n")
     words = [
         sys.executable,
@@ -21,12 +21,24 @@ def run(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
         str(folder),
     ]
     return subprocess.run(
-        [*words, "-c", "/dev/null", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [*words, "-c", "/dev/null", *more, str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
 def test_a_skipped_test_fails_with_its_reason(tmp_path: Path) -> None:
     ended = run(tmp_path, "def test_engine(): pytest.skip('there is no Docker engine')")
+    assert ended.returncode == 1
+    assert "1 failed" in ended.stdout
+    assert "there is no Docker engine" in ended.stdout
+
+
+def test_it_fails_in_a_process_beside_the_others_as_well(tmp_path: Path) -> None:
+    ended = run(tmp_path, "def test_engine(): pytest.skip('there is no Docker engine')", "-n", "1")
     assert ended.returncode == 1
     assert "1 failed" in ended.stdout
     assert "there is no Docker engine" in ended.stdout
