@@ -90,9 +90,12 @@ class ArtifactActivities:
 
     async def _read(self, order: ArtifactToVerify) -> _Reading:
         artifact, tag = order.artifact, tag_of(order.version)
-        recorded, registered, pulled = await asyncio.gather(
-            self._manifests.digest(order), self._registry.digest(artifact, tag), self._pulled(order, tag)
-        )
+        # All three are waited for: none goes on behind a failed attempt's back.
+        recording = asyncio.ensure_future(self._manifests.digest(order))
+        registering = asyncio.ensure_future(self._registry.digest(artifact, tag))
+        pulling = asyncio.ensure_future(self._pulled(order, tag))
+        await asyncio.gather(recording, registering, pulling, return_exceptions=True)
+        recorded, registered, pulled = recording.result(), registering.result(), pulling.result()
         image = Image(registry=artifact.registry, name=artifact.image, version=order.version, digest=registered)
         return _Reading(image, recorded, pulled)
 

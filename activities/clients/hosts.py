@@ -7,20 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
-import docker
 
 from activities.clients import known_hosts
 from activities.clients.engine import Engine
 from activities.clients.engine_errors import SPEAKING
 from activities.clients.engine_forward import Forwards, why_silent
+from activities.clients.engine_socket import dial
 from activities.clients.ssh import Ssh
 from activities.heartbeat import in_thread
 from runbook.project import EnvironmentTable, SshTable
-
-# How long the engine may take for one call; a stop gets its own time on top.
-_CALL_SECONDS = 60
-# More than the steps that ever work on one host at once.
-_CALLS = 32
 
 _Key = tuple[str, SshTable]
 
@@ -76,13 +71,7 @@ class Hosts:
     async def _opened(self, connection: asyncssh.SSHClientConnection, table: SshTable, host: str) -> _Kept:
         socket = await self._forwards.open(connection, table, host)
         try:
-            api: Any = await in_thread(
-                docker.APIClient,
-                base_url=f"unix://{socket}",
-                version="auto",
-                timeout=_CALL_SECONDS,
-                max_pool_size=_CALLS,
-            )
+            api = await in_thread(dial, socket)
         except SPEAKING:
             socket.unlink(missing_ok=True)
             trouble = await why_silent(connection, table, host)
@@ -90,8 +79,6 @@ class Hosts:
             connection.close()
             await connection.wait_closed()
             raise trouble from None
-        # Without it a ~/.netrc of the worker would be looked into for "localhost".
-        api.trust_env = False
         return _Kept(connection, socket, api, Engine(api, host, connection.is_closed))
 
     def _drop(self, key: _Key) -> None:
