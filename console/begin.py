@@ -8,6 +8,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from console.decide import instruct
 from console.ending import ending
 from console.exit_status import ExitStatus
 from console.follow import conclude, follow
@@ -33,14 +34,24 @@ def release(project: str, version: str, *, commit: str | None, reason: str, by: 
 
 
 def rollback(project: str, *, to: str | None, reason: str, by: str | None, wait: bool) -> Work:
-    """Checked here, before any connection. Raises Refusal."""
+    """By hand; a release that holds the lane is told to roll back. Checked before any connection. Raises Refusal."""
     if not reason.strip():
         raise Refusal("a rollback needs its reason: say why with --reason, it goes into the postmortem")
     try:
         order = RollbackOrder(project=project, to_version=to, requested_by=person(by), reason=reason)
     except ValidationError as error:
         refuse(error)
-    return _begin(names.ROLLBACK_WORKFLOW, order, f"rollback {project} to {to or 'the last good version'}", wait=wait)
+    start = _begin(names.ROLLBACK_WORKFLOW, order, f"rollback {project} to {to or 'the last good version'}", wait=wait)
+    instruction = instruct(project, names.ROLL_BACK, reason=reason, step=None, by=by)
+
+    async def work(session: Session) -> ExitStatus:
+        lane = Lane(session, project)
+        if to is not None or not await lane.is_releasing():
+            return await start(session)
+        told = await instruction(session)
+        return await follow(lane, (await lane.found()).run_id) if wait else told
+
+    return work
 
 
 def _begin(workflow: str, order: ReleaseOrder | RollbackOrder, title: str, *, wait: bool) -> Work:

@@ -55,6 +55,14 @@ class Lane:
             raise Refusal(f"{self.project}: nothing is going on, the last run ended {ago(found.close_time)}")
         return found
 
+    async def is_releasing(self) -> bool:
+        """Whether a release holds the lane."""
+        try:
+            found = await self.found()
+        except Refusal:
+            return False
+        return found.status is WorkflowExecutionStatus.RUNNING and found.workflow_type == names.RELEASE_WORKFLOW
+
     async def status(self, run_id: str, within: timedelta | None = None) -> Status | None:
         """The run's own account; None when no worker gives it in time."""
         try:

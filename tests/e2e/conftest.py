@@ -127,4 +127,5 @@ async def play(house: House) -> AsyncGenerator[Play]:
     yield play
     description = await play.handle.describe()
     if description.status and description.status.name == "RUNNING":
-        await play.handle.terminate("the test has ended")
+        with contextlib.suppress(RPCError):
+            await play.handle.terminate("the test has ended")

@@ -38,8 +38,8 @@ async def test_a_tag_on_another_commit_is_refused(play: Play) -> None:
     await play.at_gate()
     await play.house.starter("abort", "shop", "--reason", "only a test", "--as", "bob")
     await play.ended()
-    await play.house.publish(play.version)
-    line = await play.refused("start", "shop", play.version, "--as", "carol")
+    other = await play.house.publish("77.0.0")
+    line = await play.refused("start", "shop", play.version, "--as", "carol", "--commit", other)
     assert f"v{play.version}" in line
     assert "commit" in line
 

@@ -25,7 +25,15 @@ BEFORE_GATE: list[Step[Any, Any]] = [
     steps.STAGE,
     steps.SMOKE_TEST,
 ]
-AFTER_GATE: list[Step[Any, Any]] = [steps.PULL, steps.WAY_BACK, steps.SWAP, steps.HEALTH, steps.RECORD, steps.VERIFY, steps.SOAK]
+AFTER_GATE: list[Step[Any, Any]] = [
+    steps.PULL,
+    steps.WAY_BACK,
+    steps.SWAP,
+    steps.HEALTH,
+    steps.RECORD,
+    steps.VERIFY,
+    steps.SOAK,
+]
 
 
 async def test_a_worker_killed_at_every_step_in_turn_leaves_one_of_everything(play: Play) -> None:
