@@ -55,7 +55,7 @@ PLAN_ROLLBACK = Step(
 CI_GREEN = Step(
     name="ci-green", title="All checks of the commit succeeded", number="P", stage="prerequisites",
     order=commit.CommitToCheck, finding=commit.GreenCommit, effect=Effect.LOOKS,
-    retry=NETWORK,
+    budget=30 * MINUTE, retry=_tries(0, longest=20 * SECOND),
 )
 CHANGELOG = Step(
     name="changelog", title="The changelog has a section for the version", number="P", stage="prerequisites",

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from activities.checkout import Checkouts
 from activities.clients.forge import ForgeClient
@@ -166,3 +168,13 @@ async def test_a_context_that_the_tags_run_wrote_over_is_told_by_its_address(
     async with with_runs(tmp_path, *runs, statuses=statuses) as held:
         found = await commits.ci_green(to_check(tmp_path, held, SHA))
     assert (found.contexts, found.runs) == (1, 1)
+
+
+async def test_a_commit_that_still_has_no_check_after_some_looks_is_refused(
+    tmp_path: Path, commits: CommitActivities
+) -> None:
+    environment = ActivityEnvironment()
+    environment.info = replace(ActivityEnvironment.default_info(), attempt=7)
+    async with with_runs(tmp_path) as held:
+        with pytest.raises(Refused, match="no successful check at all"):
+            await environment.run(commits.ci_green, to_check(tmp_path, held, SHA))
