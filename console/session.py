@@ -70,21 +70,26 @@ def person(given: str | None) -> str:
         name = StarterSettings.read().user
     except BadSettings as bad:
         raise Refusal("; ".join(bad.faults)) from None
+    if not (name or _login()):
+        raise Refusal("this login has no name: say who you are with --as NAME or RUNBOOK_USER")
     return name or checked(Person, _login())
 
 
 def _login() -> str:
+    """The login's name, which Temporal's history shows beside whatever the person claims to be."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise Refusal("this login has no name: say who you are with --as NAME or RUNBOOK_USER") from None
+        return ""
 
 
 async def _connected(work: Work, output: Output) -> ExitStatus:
     settings, target = together(StarterSettings.read, Target.read)
     if show_tracebacks.get():
         output.remark(f"Temporal at {target}")
-    client = await connect(target, program="starter", patience=_CONNECT, runtime=silent_runtime())
+    client = await connect(
+        target, program=f"starter:{_login() or 'nobody'}", patience=_CONNECT, runtime=silent_runtime()
+    )
     return await work(Session(client, target, settings.task_queue, output))
 
 

@@ -52,7 +52,7 @@ class WorkerProcess:
 
     async def ended(self, within: float = 30) -> int:
         async with asyncio.timeout(within):
-            await self._reading
+            await asyncio.shield(self._reading)
             return await self._process.wait()
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
@@ -82,9 +82,9 @@ async def worker_process(folder: Path, **variables: str) -> AsyncGenerator[Worke
         await worker.ended()
 
 
-async def starter_process(*words: str, within: float = 60, **variables: str) -> Left:
+async def starter_process(*words: str, **variables: str) -> Left:
     """`starter.py` with these words, to its end."""
-    return await ended(await start_starter(words, variables), within)
+    return await ended(await start_starter(words, variables))
 
 
 async def start_starter(

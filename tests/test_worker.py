@@ -96,7 +96,7 @@ async def test_work_under_way_is_given_its_grace_and_a_second_signal_ends_at_onc
     temporal: TemporalServer, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        hanging_project(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/acme/shop.git")
+        hanging_project(tmp_path, "two-signals", f"http://127.0.0.1:{silent.getsockname()[1]}/acme/shop.git")
         variables = {"RUNBOOK_TASK_QUEUE": "two-signals", "RUNBOOK_GRACE": "60", "SECRET": "opensesame"}
         async with worker_process(tmp_path, **variables, **temporal.environment) as process:
             await process.until("worker ready")
@@ -114,7 +114,7 @@ async def test_work_that_outlasts_its_grace_is_cancelled_and_the_end_is_clean(
     temporal: TemporalServer, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        hanging_project(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/acme/shop.git")
+        hanging_project(tmp_path, "no-grace", f"http://127.0.0.1:{silent.getsockname()[1]}/acme/shop.git")
         variables = {"RUNBOOK_TASK_QUEUE": "no-grace", "RUNBOOK_GRACE": "0.5", "SECRET": "opensesame"}
         async with worker_process(tmp_path, **variables, **temporal.environment) as process:
             await process.until("worker ready")
@@ -126,6 +126,7 @@ async def test_work_that_outlasts_its_grace_is_cancelled_and_the_end_is_clean(
     assert not any("opensesame" in line for line in process.lines)
 
 
+@pytest.mark.timeout(300)
 async def test_every_stop_of_forty_is_status_0(temporal: TemporalServer, tmp_path: Path) -> None:
     """A process that used Temporal's client may abort at exit: see process/ending.py."""
     statuses: Counter[int] = Counter()
@@ -159,17 +160,17 @@ def test_every_step_has_exactly_one_performer_among_the_groups_of_the_worker() -
     assert performed == Counter(step.name for step in steps.ALL)
 
 
-def hanging_project(folder: Path, repository: str) -> None:
+def hanging_project(folder: Path, name: str, repository: str) -> None:
     """A project whose planning waits for a repository that never answers."""
     table = project_table()
-    (folder / "known_hosts").write_text("")
     table["project"]["repository"] = repository
     table["forge"]["token"] = "env:SECRET"
     (folder / "projects").mkdir(exist_ok=True)
-    (folder / "projects" / "shop.toml").write_text(as_toml(table) or "")
+    (folder / "projects" / f"{name}.toml").write_text(as_toml(table) or "")
 
 
-async def start_release(temporal: TemporalServer, queue: str) -> None:
+async def start_release(temporal: TemporalServer, name: str) -> None:
+    """Of the project of this name, on the task queue of this name."""
     client = await temporal.connect()
-    order = {"project": "shop", "version": "1.4.0", "requested_by": "carol"}
-    await client.start_workflow(names.RELEASE_WORKFLOW, order, id=names.lane("shop"), task_queue=queue)
+    order = {"project": name, "version": "1.4.0", "requested_by": "carol"}
+    await client.start_workflow(names.RELEASE_WORKFLOW, order, id=names.lane(name), task_queue=name)

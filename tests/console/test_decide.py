@@ -6,7 +6,7 @@ from console import begin, decide, follow
 from console.exit_status import ExitStatus
 from runbook import names, steps
 from runbook.trouble import Cause
-from tests.console.conftest import Operator, Said
+from tests.operators import Operator, Said
 from tests.projects import DIGEST
 from tests.workflows.crew import failing
 

@@ -6,7 +6,7 @@ from console import begin, catalogue, look
 from console.exit_status import ExitStatus
 from runbook import names, steps
 from runbook.trouble import Cause
-from tests.console.conftest import Operator
+from tests.operators import Operator
 from tests.projects import DIGEST
 from tests.workflows.crew import failing
 

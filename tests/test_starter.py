@@ -1,0 +1,194 @@
+"""The starter as a process: its words, its exit status, its manners at a terminal."""
+
+import asyncio
+import json
+import os
+import pty
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from console.exit_status import ExitStatus
+from runbook import names
+from runbook.status import Outcome
+from tests.operators import Operator, new_operator
+from tests.programs import ended, start_starter, starter_process
+from tests.projects import DIGEST
+from tests.servers import TemporalServer, free_port
+
+ENDINGS = 40
+AT_ONCE = 4
+QUEUE = "starter-endings"
+
+
+@workflow.defn(name=names.RELEASE_WORKFLOW)
+class Brief:
+    """A release that ends as it is told."""
+
+    @workflow.run
+    async def run(self, outcome: str) -> dict[str, Any]:
+        return {"outcome": outcome, "project": "shop", "version": "1.4.0", "summary": "as told"}
+
+
+@pytest.fixture
+async def endings(temporal: TemporalServer) -> AsyncGenerator[Client]:
+    client = await temporal.connect()
+    async with Worker(client, task_queue=QUEUE, workflows=[Brief], workflow_runner=UnsandboxedWorkflowRunner()):
+        yield client
+
+
+@pytest.fixture
+async def operator(temporal: TemporalServer) -> AsyncGenerator[Operator]:
+    operator = await new_operator(temporal)
+    async with operator.working():
+        yield operator
+
+
+@pytest.mark.timeout(300)
+async def test_every_ending_of_forty_has_the_status_of_its_outcome(temporal: TemporalServer, endings: Client) -> None:
+    """A process that used Temporal's client may abort at exit: see process/ending.py."""
+    expected = {"released": 0, "rejected": 3, "expired": 4, "aborted": 5, "rolled_back": 6}
+    assert set(expected) == set(Outcome)
+    for outcome in expected:
+        lane = names.lane(f"ends-{outcome.replace('_', '-')}")
+        await endings.execute_workflow(names.RELEASE_WORKFLOW, outcome, id=lane, task_queue=QUEUE)
+    seen: Counter[tuple[str, int]] = Counter()
+    batch = asyncio.Semaphore(AT_ONCE)
+
+    async def watch_one(outcome: str) -> None:
+        async with batch:
+            left = await starter_process("watch", f"ends-{outcome.replace('_', '-')}", **temporal.environment)
+        seen[outcome, left.status] += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(ENDINGS // len(expected)):
+            for outcome in expected:
+                group.create_task(watch_one(outcome))
+    assert seen == {(outcome, status): ENDINGS // len(expected) for outcome, status in expected.items()}
+
+
+async def test_help_says_what_every_exit_status_means() -> None:
+    left = await starter_process("--help", COLUMNS="200")
+    assert left.status == 0
+    for status in ExitStatus:
+        assert f"{status.value}: {status.meaning}" in left.out
+
+
+async def test_wrong_words_are_refused_without_looking_for_temporal() -> None:
+    began = time.monotonic()
+    for words in (["start", "Shop", "1.4.0"], ["start", "shop", "1.4"], ["approve", "shop", "--digest", "latest"]):
+        left = await starter_process(*words, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
+        assert (left.status, left.out, len(left.err.splitlines())) == (2, "", 1), left.err
+    assert time.monotonic() - began < 30
+
+
+async def test_an_unreachable_temporal_is_one_line_and_status_2() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    left = await starter_process("start", "shop", "1.4.0", "--as", "alice", TEMPORAL_ADDRESS=address)
+    assert left.status == 2
+    assert left.err.splitlines()[-1].startswith(f"Temporal does not answer at {address}")
+    assert "Traceback" not in left.err
+
+
+async def test_debug_shows_the_traceback_and_json_the_error() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    left = await starter_process("--debug", "status", "shop", "--json", TEMPORAL_ADDRESS=address)
+    assert "Traceback" in left.err
+    assert json.loads(left.out)["exit_status"] == left.status == 2
+
+
+async def test_a_namespace_that_is_not_there_is_one_line(temporal: TemporalServer) -> None:
+    variables = {**temporal.environment, "TEMPORAL_NAMESPACE": "nowhere"}
+    left = await starter_process("status", "shop", **variables)
+    assert left.status == 2
+    assert "nowhere" in left.err.splitlines()[-1]
+
+
+async def test_a_wrong_setting_is_named(temporal: TemporalServer) -> None:
+    left = await starter_process("list", RUNBOOK_TASKQUEUE="mine", **temporal.environment)
+    assert left.status == 2
+    assert "did you mean RUNBOOK_TASK_QUEUE?" in left.err
+
+
+async def test_a_reader_that_goes_away_ends_it_quietly(temporal: TemporalServer, operator: Operator) -> None:
+    await release(operator, temporal)
+    reading, writing = os.pipe()
+    process = await start_starter(["watch", operator.project], temporal.environment, stdout=writing)
+    os.close(writing)
+    os.close(reading)
+    left = await ended(process)
+    assert left.status == ExitStatus.INTERRUPTED
+    assert "Traceback" not in left.err
+
+
+async def test_an_interrupted_watch_says_that_the_release_goes_on(temporal: TemporalServer, operator: Operator) -> None:
+    await release(operator, temporal)
+    process = await start_starter(["watch", operator.project], temporal.environment)
+    assert process.stdout is not None
+    await asyncio.wait_for(process.stdout.readuntil(b"waiting at the gate"), 30)
+    process.send_signal(signal.SIGINT)
+    left = await ended(process)
+    assert left.status == ExitStatus.INTERRUPTED
+    assert "goes on" in left.err
+    assert (await operator.until_the_gate()).outcome is None
+
+
+async def test_at_a_terminal_the_digest_is_shown_and_must_be_confirmed(
+    temporal: TemporalServer, operator: Operator
+) -> None:
+    await release(operator, temporal)
+    words = ["approve", operator.project, "--as", "alice"]
+    left, said = await at_a_terminal(words, temporal, {"exactly this?": "n"})
+    assert (left, "nothing was decided" in said) == (2, True)
+    left, said = await at_a_terminal(words, temporal, {"exactly this?": "y"})
+    assert (left, "approve accepted" in said) == (0, True)
+    assert DIGEST in said
+
+
+async def test_at_a_terminal_the_board_is_live_and_stays(temporal: TemporalServer, operator: Operator) -> None:
+    await release(operator, temporal)
+    watching = asyncio.create_task(at_a_terminal(["watch", operator.project], temporal, {}))
+    await asyncio.sleep(2)
+    await operator.approve()
+    left, said = await watching
+    assert left == 0
+    assert "the gate waits for people" in said
+    assert f"{operator.project} 1.4.0: released" in said
+
+
+async def release(operator: Operator, temporal: TemporalServer) -> None:
+    """Start one from outside, and let it come to its gate."""
+    variables = {**temporal.environment, "RUNBOOK_TASK_QUEUE": operator.queue, "RUNBOOK_USER": "carol"}
+    left = await starter_process("start", operator.project, "1.4.0", "--reason", "weekly", **variables)
+    assert left.status == 0, left.err
+    await operator.until_the_gate()
+
+
+async def at_a_terminal(words: list[str], temporal: TemporalServer, answers: dict[str, str]) -> tuple[int, str]:
+    """Run it at a terminal of its own and type an answer to each question; its status, and what was on the screen."""
+    ours, theirs = pty.openpty()
+    variables = {**temporal.environment, "TERM": "xterm", "COLUMNS": "180", "LINES": "60"}
+    process = await start_starter(words, variables, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    screen = await asyncio.to_thread(_converse, ours, dict(answers))
+    os.close(ours)
+    return (await ended(process)).status, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
+
+
+def _converse(terminal: int, answers: dict[str, str]) -> str:
+    screen = ""
+    while True:
+        try:
+            screen += os.read(terminal, 65536).decode(errors="replace")
+        except OSError:
+            return screen
+        for question in [question for question in answers if question in screen]:
+            os.write(terminal, f"{answers.pop(question)}\n".encode())
