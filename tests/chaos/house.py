@@ -1,0 +1,106 @@
+"""A house for the sweep: three workers that share the queue, one host of staging and three of production."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from deploy.demo.house import CHECKOUT, House
+from deploy.demo.program import Program
+from deploy.sandbox.sandbox_project import project_document, to_toml
+from tests.chaos.fault import write_shots
+from tests.chaos.points import FOLDER
+from tests.chaos.worker import SANDBOX
+
+WORKERS = 3
+_PIPELINE_SECONDS = 0.1
+
+
+class ChaosHouse(House):
+    """`checkout` is the code that the workers run: another one shows what the sweep finds in it."""
+
+    def __init__(self, root: Path, *, checkout: Path = CHECKOUT) -> None:
+        super().__init__(root, pipeline_seconds=_PIPELINE_SECONDS)
+        sandbox = [sys.executable, "-m", "deploy.sandbox", "up", "--root", str(root / "sandbox"), "--engine", "process"]
+        sandbox += ["--baseline", "0.9.0", "--staging", "1", "--production", "3"]
+        self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(_PIPELINE_SECONDS)])
+        self._checkout = checkout
+        self.crew: list[Program] = []
+        self.chaos = root / "chaos"
+        self.chaos.mkdir(parents=True, exist_ok=True)
+        self.idle()
+
+    @property
+    def plan(self) -> Path:
+        return self.chaos / "now.json"
+
+    def idle(self) -> None:
+        """Nothing happens at any point."""
+        between = self.chaos / "between"
+        between.mkdir(exist_ok=True)
+        write_shots(self.plan, between, [])
+
+    def close(self) -> None:
+        for program in self.crew:
+            if program.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(program.pid, signal.SIGCONT)
+            program.kill()
+        self.crew.clear()
+        super().close()
+
+    def hurry(self) -> None:
+        """Short waits in the project's file; what a step declares stays as it is in production."""
+        document: dict[str, dict[str, Any]] = project_document(self.facts)
+        document["production"]["soak"] = {"lasts": "1s", "every": "200ms", "failures": 3, "within": "1m"}
+        document["production"]["health_deadline"] = document["staging"]["health_deadline"] = "10s"
+        document["pipeline"]["poll_every"] = "200ms"
+        (self.facts.projects / "shop.toml").write_text(to_toml(document))
+
+    def worker_words(self) -> list[str]:
+        # -P: the code is the checkout's, wherever the sweep was started from.
+        return [sys.executable, "-P", "-m", "tests.chaos.worker"]
+
+    def worker_environment(self) -> dict[str, str]:
+        told = {**super().worker_environment(), FOLDER: str(self.chaos), SANDBOX: str(self.root / "sandbox")}
+        return {**told, "PYTHONPATH": str(self._checkout), "RUNBOOK_GRACE": "3"}
+
+    async def fill_crew(self) -> None:
+        """Replace whoever is dead, and wait until the new ones poll."""
+        self.crew = [program for program in self.crew if program.running()]
+        new = [self._another() for _ in range(WORKERS - len(self.crew))]
+        self.crew += new
+        await asyncio.gather(*(asyncio.to_thread(program.wait_for, "worker ready", 60.0) for program in new))
+
+    def _another(self) -> Program:
+        self._workers += 1
+        program = self._program(f"worker-{self._workers}", self.worker_words(), self.worker_environment())
+        program.start()
+        return program
+
+    def kill_crew(self) -> None:
+        for program in self.crew:
+            program.kill()
+
+    def kill_temporal(self) -> None:
+        self._temporal.kill()
+
+    def start_temporal(self) -> None:
+        self._temporal.start()
+        self._wait_for_temporal()
+
+    def tails(self) -> str:
+        """The end of every log, for a house that could not go on."""
+        logs = sorted(self.logs.glob("*.log"), key=lambda log: log.stat().st_mtime)[-6:]
+        return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in logs)
+
+
+def opened(root: Path, checkout: Path = CHECKOUT) -> ChaosHouse:
+    """A house in a folder made anew; enter it to start everything but the workers."""
+    if root.exists():
+        shutil.rmtree(root)
+    return ChaosHouse(root, checkout=checkout)
