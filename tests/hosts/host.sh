@@ -8,6 +8,7 @@ mkdir /run/sshd /run/home /run/engine /run/etc /run/etc/upper /run/etc/work
 mount -t tmpfs -o "size=$1" tmpfs /run/engine
 mount -t overlay -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work overlay /etc
 mount -t tmpfs tmpfs /opt
+mount -t tmpfs -o mode=1777 tmpfs /tmp
 echo ready
 exec >/dev/null
 while :; do
