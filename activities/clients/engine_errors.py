@@ -15,6 +15,8 @@ _NO_LOGIN = (
     "access forbidden",
 )
 _BUSY_PORT = ("already in use", "already allocated")
+# What an engine says that was restarted while it started the container, or is just ending.
+_ENGINE_RESTARTED = ("already exists", "object type *libnetwork")
 
 
 class Moved(Unreachable):
@@ -43,8 +45,8 @@ def step_error(host: str, doing: str, error: Exception) -> StepError:
 
 def not_started(host: str, name: str, error: docker.errors.APIError) -> NotStarted:
     said = explained(error)
-    busy = any(words in said for words in _BUSY_PORT)
-    return NotStarted(f"{host}: container {name} can't be started: {said}", retryable=busy)
+    passes = any(words in said for words in (*_BUSY_PORT, *_ENGINE_RESTARTED))
+    return NotStarted(f"{host}: container {name} can't be started: {said}", retryable=passes)
 
 
 def pull_error(host: str, what: str, status: int, said: str) -> StepError:
