@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 KILL, STOP = "kill", "stop"
+KILL_OWNER = "kill-owner"
+"""At the gate: the worker that holds the release in its memory, and nobody is waited for before the signal."""
 TEMPORAL, TEMPORAL_20 = "temporal", "temporal-20s"
 CUT_BEFORE, CUT_AFTER, TIMEOUT = "cut-before", "cut-after", "timeout"
 ERROR, BUSY = "500", "429"

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deploy.demo.house import CHECKOUT, House
+from deploy.demo.house import CHECKOUT, House, free_port
 from deploy.demo.program import Program
 from deploy.sandbox.sandbox_project import project_document, to_toml
 from tests.chaos.fault import write_shots
@@ -25,6 +25,9 @@ class ChaosHouse(House):
 
     def __init__(self, root: Path, *, checkout: Path = CHECKOUT) -> None:
         super().__init__(root, pipeline_seconds=_PIPELINE_SECONDS)
+        # Several houses are made before any is up: each would find the usual port free.
+        self.ui_port = free_port()
+        self._temporal = self._program("temporal", self._temporal_words())
         sandbox = [sys.executable, "-m", "deploy.sandbox", "up", "--root", str(root / "sandbox"), "--engine", "process"]
         sandbox += ["--baseline", "0.9.0", "--staging", "1", "--production", "3"]
         self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(_PIPELINE_SECONDS)])
@@ -53,10 +56,10 @@ class ChaosHouse(House):
         self.crew.clear()
         super().close()
 
-    def hurry(self) -> None:
+    def hurry(self, soak: str = "1s") -> None:
         """Short waits in the project's file; what a step declares stays as it is in production."""
         document: dict[str, dict[str, Any]] = project_document(self.facts)
-        document["production"]["soak"] = {"lasts": "1s", "every": "200ms", "failures": 3, "within": "1m"}
+        document["production"]["soak"] = {"lasts": soak, "every": "200ms", "failures": 3, "within": "1m"}
         document["production"]["health_deadline"] = document["staging"]["health_deadline"] = "10s"
         document["pipeline"]["poll_every"] = "200ms"
         (self.facts.projects / "shop.toml").write_text(to_toml(document))

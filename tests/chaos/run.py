@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import os
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from deploy.demo.outside import Outside
 from runbook import names
 from runbook.message import ReleaseOrder
 from runbook.status import Outcome, Status
-from tests.chaos.fault import KILL, STOP, TEMPORAL, TEMPORAL_20, Shot, write_shots
+from tests.chaos.fault import KILL, KILL_OWNER, STOP, TEMPORAL, TEMPORAL_20, Shot, write_shots
 from tests.chaos.house import ChaosHouse
 from tests.chaos.service import Service
 from tests.chaos.verdict import Before, Verdict, judge
@@ -87,13 +89,16 @@ class Player:
             run.fired = dict(service.fired)
             self._house.idle()
         run.verdict = await judge(self._house, self._outside, before, run.version, status, OUTCOME[scenario])
-        run.verdict.human += human
+        # A need that a notice told of is in the ledger too.
+        run.verdict.human = run.verdict.human or human
         run.verdict.faults += [f"{shot.point} was never passed" for shot in shots if shot.number not in run.fired]
         if status is None or status.outcome is None:
             await self._clear_away(run)
         return run
 
-    async def _through(self, run: Run, service: Service, serving: asyncio.Task[None]) -> tuple[Status | None, list[str]]:
+    async def _through(
+        self, run: Run, service: Service, serving: asyncio.Task[None]
+    ) -> tuple[Status | None, list[str]]:
         """The last status that was seen, and what needed a person."""
         playing = asyncio.create_task(self._play(run, service))
         patience = _LONGEST + _LONGER_FOR_A_SHOT * len(run.shots)
@@ -145,10 +150,18 @@ class Player:
             if shot.fault == KILL:
                 self._house.kill_crew()
                 await service.replace()
+            elif shot.fault == KILL_OWNER:
+                os.kill(await self._owner(), signal.SIGKILL)
             elif shot.fault in {TEMPORAL, TEMPORAL_20}:
                 await service.take_temporal(20.0 if shot.fault == TEMPORAL_20 else 0.0)
             elif shot.fault == STOP:
                 await service.stop_crew(7.0)
+
+    async def _owner(self) -> int:
+        """The pid of the worker that did the newest workflow task: the next one goes to it first."""
+        history = await self._handle.fetch_history()
+        done = [event.workflow_task_completed_event_attributes.identity for event in history.events]
+        return int(next(identity for identity in reversed(done) if identity).rpartition("/")[2])
 
     async def _until(self, reached: Callable[[Status], bool]) -> Status:
         """Also when it has ended, or when a person is needed."""
@@ -198,7 +211,8 @@ class Player:
 
     async def _clear_away(self, run: Run) -> None:
         """A release that hangs is ended, so that the house can be used again; its logs stay."""
-        for handle in (self._handle, self._client.get_workflow_handle(names.rollback_lane("shop"))):  # type: ignore[union-attr] - it was connected when it was started
+        assert self._client is not None
+        for handle in (self._handle, self._client.get_workflow_handle(names.rollback_lane("shop"))):
             try:
                 await handle.terminate(f"chaos: {run.verdict.faults[:1]}")
             except RPCError:

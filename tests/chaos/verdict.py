@@ -56,7 +56,9 @@ async def judge(
         where = f"at {status.stage}: {status.summary or status.messages[-3:]}" if status else "no status"
         verdict.faults.append(f"outcome {found}, wanted {wanted} ({where})")
     await _of_the_forge(outside, before, version, wanted, verdict)
-    await _of_the_hosts(house, outside, f"v{version}" if wanted is Outcome.RELEASED else before.version, version, verdict)
+    await _of_the_hosts(
+        house, outside, f"v{version}" if wanted is Outcome.RELEASED else before.version, version, verdict
+    )
     await _of_the_ledger(house, outside, version, status, verdict)
     told = Counter(_NOTICE.findall(" ".join(str(each) for each in (await notices(house))[before.notices :])))
     verdict.told_twice = sum(times - 1 for times in told.values())

@@ -1,7 +1,6 @@
 """The worker as worker.py builds it, whose ways to the outside lead past the points at which faults happen."""
 
 import asyncio
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import requests
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.clients.engine import Engine
@@ -26,11 +26,9 @@ from activities.clients.http import new_client
 from activities.clients.ledger import Ledger
 from activities.clients.notifier import Notifier
 from activities.errors import NotYet, Unreachable
-from activities.interceptor import StepInterceptor
 from deploy.sandbox.sandbox_facts import HostFacts, SandboxFacts
 from runbook.message import Order
 from runbook.record import EntriesToKeep, Entry, NoticeToSend
-from temporalio.exceptions import ApplicationError
 from tests.chaos.fault import BUSY, CLOCK, CUT_AFTER, CUT_BEFORE, ERROR, TIMEOUT
 from tests.chaos.points import FOLDER, Points, masked, within
 from worker import Reach, main
@@ -195,12 +193,12 @@ class Around(Interceptor):
     def __init__(self, points: Points, doors: Doors, kind: type["_Around"]) -> None:
         self._points, self._doors, self._kind = points, doors, kind
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - Temporal's name
         return self._kind(next, self._points, self._doors)
 
 
 class _Around(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, points: Points, doors: Doors) -> None:
+    def __init__(self, next: ActivityInboundInterceptor, points: Points, doors: Doors) -> None:  # noqa: A002 - Temporal's name
         super().__init__(next)
         self._points, self._doors = points, doors
 
@@ -208,7 +206,7 @@ class _Around(ActivityInboundInterceptor):
 class Outer(_Around):
     """A step begins; and what it found is kept, and not yet reported."""
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - Temporal's name
         info, order = activity.info(), input.args[0]
         kind = (info.workflow_type or "").removesuffix("Workflow").lower()
         host = self._doors.host(order.place).name if order.place else ""
@@ -228,7 +226,7 @@ class Outer(_Around):
 class Inner(_Around):
     """The step's work has ended, and nothing is kept of it yet."""
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - Temporal's name
         try:
             found = await super().execute_activity(input)
         except NotYet:

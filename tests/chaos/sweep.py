@@ -1,0 +1,154 @@
+"""The sweep: runs spread over houses, failed ones taken apart until each cell has its own answer."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from deploy.demo.house import CHECKOUT
+from tests.chaos.cells import Cell, shots
+from tests.chaos.house import ChaosHouse, opened
+from tests.chaos.run import GATE, RELEASE, ROLLBACK, Player, Run
+from tests.chaos.service import passed
+
+_TRIES_TO_REACH = 3
+_NOT_PASSED = "was never passed"
+
+
+@dataclass
+class Outcome:
+    """What a cell came to: `faults` empty is well, `reached` False says that no run passed its point."""
+
+    faults: list[str] = field(default_factory=list[str])
+    reached: bool = True
+
+
+@dataclass
+class Swept:
+    """Everything that a sweep found."""
+
+    outcomes: dict[Cell, Outcome] = field(default_factory=dict[Cell, Outcome])
+    together: list[str] = field(default_factory=list[str])
+    runs: int = 0
+    duplicates: int = 0
+    human: int = 0
+    mixed: int = 0
+    told_twice: int = 0
+    seconds: float = 0.0
+
+    def count(self, run: Run) -> None:
+        self.runs += 1
+        self.duplicates += len(run.verdict.duplicates)
+        self.human += len(run.verdict.human)
+        self.mixed += len(run.verdict.mixed)
+        self.told_twice += run.verdict.told_twice
+
+    @property
+    def points(self) -> set[str]:
+        return {cell.point for cell, outcome in self.outcomes.items() if outcome.reached}
+
+    @property
+    def completed(self) -> set[str]:
+        return self.points - {cell.point for cell, outcome in self.outcomes.items() if outcome.faults}
+
+    @property
+    def is_good(self) -> bool:
+        wrong = self.duplicates + self.human + self.mixed + len(self.together)
+        return self.points == self.completed and not wrong
+
+    def last_line(self) -> str:
+        return (
+            f"chaos: {len(self.points)} points, {len(self.completed)} completed, {self.duplicates} duplicate effects, "
+            f"{self.human} human actions, {self.mixed} mixed fleets"
+        )
+
+
+class Houses:
+    """`async with Houses(...) as houses:` so many are up, each with its crew."""
+
+    def __init__(self, root: Path, count: int, checkout: Path = CHECKOUT, soak: str = "1s") -> None:
+        self._root, self._count, self._checkout, self._soak = root, count, checkout, soak
+        self.players: list[Player] = []
+        self.open: list[ChaosHouse] = []
+
+    async def __aenter__(self) -> Self:
+        self.open = [opened(self._root / f"{number}", self._checkout) for number in range(1, self._count + 1)]
+        try:
+            for house in self.open:
+                # One after the other: each looks for ports that are free.
+                await asyncio.to_thread(house.__enter__)
+                house.hurry(self._soak)
+                self.players.append(Player(house))
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(asyncio.to_thread(house.close) for house in self.open))
+
+
+async def recorded(player: Player, times: int = 1) -> dict[str, list[str]]:
+    """The points that every undisturbed run of a scenario passes, in their order. RuntimeError when one goes wrong."""
+    found: dict[str, list[str]] = {}
+    for scenario in (RELEASE, ROLLBACK, GATE):
+        for _ in range(times):
+            run = await player.play(scenario, [])
+            if not run.is_good:
+                raise RuntimeError(f"an undisturbed {scenario} goes wrong: {run.verdict.faults}")
+            points = list(dict.fromkeys(line["point"] for line in passed(run.folder)))
+            known = found.get(scenario, points)
+            found[scenario] = [point for point in known if point in points]
+    return found
+
+
+async def sweep(
+    players: list[Player],
+    runs: list[list[Cell]],
+    *,
+    say: Callable[[str], None] = print,
+    minutes: float | None = None,
+) -> Swept:
+    """Play every run; what is still to do when the minutes are over is left undone, and is in no outcome."""
+    swept, waiting, began = Swept(), list(reversed(runs)), time.monotonic()
+
+    async def work(player: Player) -> None:
+        while waiting and (minutes is None or time.monotonic() - began < 60 * minutes):
+            cells = waiting.pop()
+            run = await player.play(cells[0].scenario, shots(cells))
+            said = f"{swept.runs + 1}: {run.scenario} {run.seconds:.0f} s, {len(cells)} faults"
+            say(f"{said}: {'well' if run.is_good else run.verdict.faults}")
+            again = _settle(swept, cells, run)
+            waiting.extend([cell] for cell in again)
+            if not run.is_good:
+                # What a release left that had to be ended is put right by the next one.
+                await player.play(RELEASE, [])
+
+    tries: dict[Cell, int] = {}
+
+    def _settle(swept: Swept, cells: list[Cell], run: Run) -> list[Cell]:
+        """Which cells are to be played again, alone."""
+        missed = [cell for shot, cell in zip(shots(cells), cells, strict=True) if shot.number not in run.fired]
+        wrong = [fault for fault in run.verdict.faults if not fault.endswith(_NOT_PASSED)] + run.verdict.human
+        swept.count(run)
+        again: list[Cell] = []
+        for cell in cells:
+            if cell in missed:
+                tries[cell] = tries.get(cell, 0) + 1
+                if tries[cell] < _TRIES_TO_REACH:
+                    again.append(cell)
+                else:
+                    swept.outcomes[cell] = Outcome(reached=False)
+            elif wrong and len(cells) > 1:
+                again.append(cell)
+            else:
+                swept.outcomes[cell] = Outcome(wrong)
+        if wrong and len(cells) > 1:
+            swept.together.append(f"{' + '.join(f'{cell.point} {cell.fault}' for cell in cells)}: {wrong[:2]}")
+        return again
+
+    await asyncio.gather(*(work(player) for player in players))
+    swept.seconds = time.monotonic() - began
+    return swept
