@@ -11,7 +11,7 @@ from pydantic import SecretBytes, SecretStr
 _SHORTEST = 6
 _PART = re.compile(r"[A-Za-z0-9_-]{12,}")
 _FORMS = (
-    (re.compile(r"(?i)\b((?:bearer|basic|token)\s+)[A-Za-z0-9._~+/=-]{8,}"), r"\1[redacted]"),
+    (re.compile(r"(?i)\b((?:bearer|basic|token)\s+)(?=\S*[0-9=])[A-Za-z0-9._~+/=-]{8,}"), r"\1[redacted]"),
     (re.compile(r"(?<=://)[^/\s@'\"]+(?=@)"), "[redacted]"),
 )
 

@@ -20,11 +20,12 @@ MARGIN: Final = timedelta(seconds=10)
 
 
 class Stopping:
-    """Await `asked`. `grace` is how long work may take to finish; `MARGIN` later the process is ended with status 1."""
+    """Await `asked`. `grace` is how long work may take to finish; `margin` later the process is ended with status 1."""
 
-    def __init__(self, grace: timedelta) -> None:
+    def __init__(self, grace: timedelta, *, margin: timedelta = MARGIN) -> None:
         self.asked = asyncio.Event()
         self._grace = grace
+        self._limit = grace + margin
 
     def listen(self) -> None:
         """From now on SIGTERM and SIGINT ask; call it in the running loop."""
@@ -49,7 +50,7 @@ class Stopping:
             loop.remove_signal_handler(each)
             # The default action needs no Python to run, so that even a stuck process hears the second signal.
             signal.signal(each, signal.SIG_DFL)
-        watchdog = threading.Timer((self._grace + MARGIN).total_seconds(), _overdue)
+        watchdog = threading.Timer(self._limit.total_seconds(), _overdue)
         watchdog.daemon = True
         watchdog.start()
         self.asked.set()

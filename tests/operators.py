@@ -55,10 +55,12 @@ class Operator:
     project: str = field(default_factory=lambda: f"shop-{next(_NUMBERS)}")
     queue: str = field(default_factory=lambda: f"q-{uuid.uuid4()}")
     crew: Crew = field(default_factory=lambda: Crew(project(production={"soak": {"lasts": "0s"}})))
+    screen: io.StringIO = field(default_factory=io.StringIO)
 
     async def does(self, prepare: Callable[[], Work], *, json: bool = False) -> Said:
         """As `session.perform` does it, in this event loop."""
         out, err = io.StringIO(), io.StringIO()
+        self.screen = out
         output = Output(json=json, out=_terminal(out), err=_terminal(err))
         try:
             status = int(await prepare()(self._session(output)))
@@ -81,12 +83,18 @@ class Operator:
     async def until(self, reached: Callable[[Status], bool]) -> Status:
         """The status once this holds of the newest run."""
         lane = Lane(self._session(Output()), self.project)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 with contextlib.suppress(Refusal):
                     status = await lane.status((await lane.found()).run_id)
                     if status is not None and reached(status):
                         return status
+                await asyncio.sleep(0.05)
+
+    async def reads(self, text: str) -> None:
+        """Until the command that runs now has written this."""
+        async with asyncio.timeout(60):
+            while text not in self.screen.getvalue():
                 await asyncio.sleep(0.05)
 
     async def until_the_gate(self) -> Status:

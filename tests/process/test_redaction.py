@@ -79,8 +79,8 @@ def test_parts_of_an_address_that_carries_a_token_are_secrets_and_its_host_is_no
     assert "chat.example.net" in clean
 
 
-def test_ordinary_text_stays_as_it_is(redaction: Redaction) -> None:
-    text = "swapped shop on production-1: v1.4.0@sha256:" + "a" * 64
+@pytest.mark.parametrize("text", ["swapped shop on production-1: v1.4.0@sha256:" + "a" * 64, "basic authentication"])
+def test_ordinary_text_stays_as_it_is(redaction: Redaction, text: str) -> None:
     assert redaction.clean(text) == text
 
 
