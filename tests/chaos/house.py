@@ -77,7 +77,7 @@ class ChaosHouse(House):
         self.crew = [program for program in self.crew if program.running()]
         new = [self._another() for _ in range(WORKERS - len(self.crew))]
         self.crew += new
-        await asyncio.gather(*(asyncio.to_thread(program.wait_for, "worker ready", 60.0) for program in new))
+        await asyncio.gather(*(asyncio.to_thread(program.wait_for, "worker ready", 180.0) for program in new))
 
     def _another(self) -> Program:
         self._workers += 1
