@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -20,6 +21,7 @@ B = TypeVar("B")
 
 _PREFIX = "RUNBOOK_"
 _ALMOST = 0.9
+_TAGGER = re.compile(r"([^<>\x00-\x1f]*[^<>\s])\s*<([^<>\s]+@[^<>\s]+)>")
 _LEDGERS = ("sqlite", "postgresql")
 
 
@@ -60,10 +62,10 @@ def _own_folder(path: Path) -> Path:
 def _tagger(text: Any) -> Any:
     if not isinstance(text, str):
         return text
-    name, opened, email = text.strip().removesuffix(">").partition("<")
-    if not opened or "@" not in email or not name.strip() or "\n" in text:
+    written = _TAGGER.fullmatch(text.strip())
+    if not written:
         raise ValueError("write it like Release Runbook <releases@example.net>")
-    return Tagger(name.strip(), email.strip())
+    return Tagger(written[1].strip(), written[2])
 
 
 def _ledger(url: SecretStr) -> SecretStr:

@@ -75,6 +75,12 @@ def test_the_tagger_is_read_as_git_writes_it(variables: pytest.MonkeyPatch) -> N
     assert WorkerSettings.read().tagger == Tagger("Release Runbook", "releases@example.net")
 
 
+@pytest.mark.parametrize("tagger", ["nobody", "<releases@example.net>", "A <b> <c@example.net>", "A <example.net>"])
+def test_a_tagger_that_git_would_not_take_is_refused(variables: pytest.MonkeyPatch, tagger: str) -> None:
+    variables.setenv("RUNBOOK_TAGGER", tagger)
+    assert faults() == ["RUNBOOK_TAGGER: write it like Release Runbook <releases@example.net>"]
+
+
 def test_the_starter_minds_only_its_own_settings(variables: pytest.MonkeyPatch) -> None:
     variables.setenv("RUNBOOK_STATE", "/proc/nowhere")
     variables.setenv("RUNBOOK_USER", "alice")
