@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploy.demo.house import CHECKOUT
 from process.ending import end
-from tests.chaos.cells import all_cells, chosen, packed
+from tests.chaos.cells import Cell, all_cells, chosen, packed
 from tests.chaos.fault import ALL
 from tests.chaos.report import written
 from tests.chaos.sweep import Houses, recorded, sweep
@@ -24,8 +24,7 @@ def main() -> int:
 
 async def _sweep(asked: argparse.Namespace, root: Path) -> int:
     async with Houses(root, asked.houses, asked.checkout) as houses:
-        points = await recorded(houses.players[0])
-        everything = all_cells(points)
+        everything = [Cell(*asked.cell)] if asked.cell else all_cells(await recorded(houses.players[0]))
         cells = chosen(everything, seed=asked.seed, sample=asked.sample, points=asked.points, faults=asked.faults)
         if asked.list:
             _say("\n".join(f"{cell.scenario:9}{cell.fault:14}{cell.point}" for cell in sorted(cells, key=str)))
@@ -59,6 +58,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--points", default="*", metavar="GLOB", help="only points like this")
     parser.add_argument("--faults", nargs="*", default=[], choices=ALL, help="only these")
+    parser.add_argument("--cell", nargs=3, metavar=("SCENARIO", "POINT", "FAULT"), help="this one alone, at once")
     parser.add_argument("--per-run", type=int, default=10, metavar="K", help="faults in one run, each in another phase")
     parser.add_argument("--houses", type=int, default=2, metavar="N", help="side by side")
     parser.add_argument("--minutes", type=float, help="begin no run after so long")
