@@ -24,7 +24,7 @@ from tests.chaos.service import passed
 from tests.chaos.sweep import Houses
 
 SHORT, SWAP, LONG = "release/verify-commit", "release/swap@production-2", "release/soak"
-_AT = {SHORT: f"{SHORT}/ended", SWAP: f"{SWAP}/engine POST /containers/*/stop:after"}
+_AT = {SHORT: f"{SHORT}/ended", SWAP: f"{SWAP}/engine POST v1.41/containers/*/stop:after"}
 _NEXT = {SHORT: "release/tag", SWAP: "release/health@production-2", LONG: "release/ledger"}
 _TITLES = {
     SHORT: "a short step (verify the commit)",
