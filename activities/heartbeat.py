@@ -24,6 +24,13 @@ def tell(*details: Any) -> None:
         held[:] = details
 
 
+def hand_on(table: dict[str, Any]) -> None:
+    """Let the next heartbeats carry this table first, as the next attempt reads it, beside what else is told."""
+    held = _progress.get()
+    if held is not None:
+        held[:] = [table, *(detail for detail in held if not isinstance(detail, dict))]
+
+
 @contextlib.asynccontextmanager
 async def beating() -> AsyncGenerator[None]:
     """Beat for as long as the block runs, starting from what the attempt before had told."""

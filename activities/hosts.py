@@ -7,11 +7,13 @@ from typing import Protocol
 from activities.answers import Probe, ask
 from activities.binding import performs
 from activities.clients.engine_errors import Moved
+from activities.downtime import Downtime, Measured
 from activities.env_file import parsed
 from activities.errors import Refused, Unreachable
 from activities.family import Family, Member, Names
 from activities.hosted_service import HostEngine
 from activities.local_image import held
+from activities.progress import handed_on
 from activities.putting_back import PuttingBack
 from activities.swap import Swap
 from activities.way_back import way_back
@@ -34,9 +36,11 @@ from runbook.service import (
     WayBack,
     WayBackToRecord,
 )
+from runbook.span import spoken
 from runbook.trouble import Cause
 
 _LINES_KEPT = 20
+_FIRST_ANSWER = timedelta(seconds=5)
 
 
 class Hosts(Protocol):
@@ -142,7 +146,11 @@ class HostActivities:
         )
 
     async def _swap(self, order: SwapToMake) -> SwappedContainer:
-        return await Swap(await self._engine(order), order, self._lines(order), self._settle).make()
+        engine = await self._engine(order)
+        async with Downtime(self._probe, order.environment.health_url(order.host), handed_on()) as downtime:
+            made = await Swap(engine, order, self._lines(order), self._settle).make()
+            await downtime.answers(_patience(order))
+            return _within_budget(order, made, downtime.measured)
 
     def _lines(self, order: HostOrder) -> Callable[[], Awaitable[list[str]]]:
         environment, host = order.environment, order.host
@@ -160,6 +168,32 @@ class HostActivities:
         engine = await self._engine(order)
         own = Names(order.environment.container, order.ref.epoch)
         return Family.among(await engine.containers(), own, order.ref.project)
+
+
+def _patience(order: SwapToMake) -> float:
+    """Seconds to wait for the new one's first good answer: what comes later is for the health step to see."""
+    allowed = max(_FIRST_ANSWER, order.max_downtime or _FIRST_ANSWER)
+    return min(allowed, order.environment.health_deadline).total_seconds()
+
+
+def _within_budget(order: SwapToMake, made: SwappedContainer, seen: Measured) -> SwappedContainer:
+    budget = order.max_downtime
+    if budget is not None and seen.was_up and seen.longest_gap > budget.total_seconds():
+        raise Refused(
+            f"{order.host} was away for {seen.longest_gap:.2f} s during the swap, max_downtime allows {spoken(budget)}: "
+            "make the service stop and start faster, or allow more in the project's file",
+            cause=Cause.UNHEALTHY,
+            evidence=[str(seen), *made.evidence],
+        )
+    return made.model_copy(
+        update={
+            "summary": f"{made.summary}; {seen}"[:149],
+            "requests": seen.requests,
+            "failures": seen.failures,
+            "longest_gap": seen.longest_gap,
+            "downtime": str(seen),
+        }
+    )
 
 
 def _is_pinned(serving: Member, image_id: str, order: HealthToVerify) -> bool:

@@ -83,6 +83,7 @@ def _release_body(order: messages.ReleaseToRecord, head: str) -> str:
         "Digest": f"`{order.image.digest}`",
         "Commit": order.commit,
         "Approved by": _people(order.approvers),
+        **({"Downtime": "; ".join(order.downtime)} if order.downtime else {}),
         **_of_run(order.ref, head),
     }
     return f"{order.changelog.strip()}\n\n---\n\n{_table(proof)}"

@@ -47,7 +47,8 @@ class HostOrders:
         )
 
     def swap_to_make(self, host: str, image: Image, way_back: service.WayBack | None) -> service.SwapToMake:
-        return self._swap(self.project.production, host, image, way_back)
+        order = self._swap(self.project.production, host, image, way_back)
+        return order.model_copy(update={"max_downtime": self.project.production.max_downtime})
 
     def health_to_verify(self, host: str, image: Image, container_id: str | None) -> service.HealthToVerify:
         return service.HealthToVerify(

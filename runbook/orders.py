@@ -80,9 +80,16 @@ class Orders(HostOrders):
             version=self.plan.version,
         )
 
-    def release_to_record(self, image: Image, approvers: list[str], changelog: str) -> record.ReleaseToRecord:
+    def release_to_record(
+        self, image: Image, approvers: list[str], changelog: str, downtime: list[str]
+    ) -> record.ReleaseToRecord:
         return record.ReleaseToRecord(
-            **self._of_commit(), tag=self.plan.tag, image=image, approvers=approvers, changelog=changelog
+            **self._of_commit(),
+            tag=self.plan.tag,
+            image=image,
+            approvers=approvers,
+            changelog=changelog,
+            downtime=downtime,
         )
 
     def on_call_notice(self) -> record.NoticeToSend:

@@ -201,6 +201,9 @@ class ProductionTable(EnvironmentTable):
     strategy: Strategy = Strategy.RECREATE
     batch_size: int = Field(default=1, ge=1)
     pause: SpanOrNone = timedelta(0)
+    max_downtime: Span | None = Field(
+        default=None, description="Longest a swap may leave a host's service away; more counts as unhealthy"
+    )
     on_unhealthy: OnUnhealthy = OnUnhealthy.ROLL_BACK
     soak: SoakTable = SoakTable()
 

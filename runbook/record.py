@@ -58,6 +58,7 @@ class ReleaseToRecord(Order):
     image: Image
     approvers: list[str]
     changelog: str
+    downtime: list[str] = []
 
 
 class RecordedRelease(Finding):

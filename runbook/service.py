@@ -1,5 +1,7 @@
 """Messages about the service on its hosts: pull, way back, swap, health, verification, soak, putting back."""
 
+from datetime import timedelta
+
 from runbook.identifier import Digest, HostAddress, Version
 from runbook.image import Image
 from runbook.message import Finding, Order
@@ -54,12 +56,19 @@ class SwapToMake(HostOrder):
     image: Image
     way_back: WayBack | None = None
     credentials: CredentialsTable | None = None
+    max_downtime: timedelta | None = None
 
 
 class SwappedContainer(Finding):
+    """`requests`, `failures` and `longest_gap` (seconds) are what a prober saw during the swap; `downtime` says it."""
+
     host: HostAddress
     container_id: str
     previous_id: str | None = None
+    requests: int = 0
+    failures: int = 0
+    longest_gap: float = 0.0
+    downtime: str = ""
 
 
 class HealthToVerify(HostOrder):

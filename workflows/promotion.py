@@ -36,6 +36,7 @@ class Promotion:
         self._ways_back = {way_back.host: way_back for way_back in ways_back}
         self._containers: dict[str, str] = {}
         self._touched: list[str] = []
+        self.downtime: list[str] = []
 
     async def __aenter__(self) -> Self:
         self._lane.promoting = True
@@ -67,6 +68,8 @@ class Promotion:
         order = self._orders.swap_to_make(host, self._image, self._ways_back[host])
         swapped = await self._insist(steps.SWAP, order)
         self._containers[host] = swapped.container_id
+        if swapped.downtime:
+            self.downtime.append(f"{host}: {swapped.downtime}")
         await self._insist(steps.HEALTH, self._health(host))
 
     def _health(self, host: str) -> HealthToVerify:

@@ -89,7 +89,7 @@ class ReleaseWorkflow(Lane):
         async with Promotion(self, orders, image, ways_back) as promotion:
             for batch in production.batches():
                 await promotion.swap(batch)
-            await do(steps.RECORD, orders.release_to_record(image, approvers, changelog))
+            await do(steps.RECORD, orders.release_to_record(image, approvers, changelog, promotion.downtime))
             await promotion.verify()
             await promotion.soak()
 

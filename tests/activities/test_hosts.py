@@ -1,6 +1,7 @@
 """The steps on a host as the worker performs them: real SSH, engine, registry and service."""
 
 from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +278,38 @@ async def test_a_host_that_is_down_is_named_by_every_step(
         with pytest.raises(Unreachable, match=ADDRESS) as down:
             await work
         assert down.value.cause == Cause.UNREACHABLE
+
+
+async def test_a_swap_says_how_long_the_service_was_away(
+    bench: Bench, group: HostActivities, environment: EnvironmentTable, old: Image, new: Image
+) -> None:
+    await bench.legacy(environment, old)
+    await answered(environment)
+    told: list[Any] = []
+    made = await perform(group.swap, swap_order(environment, new, 10), beats=lambda *details: told.append(details))
+    assert made.requests > made.failures > 0
+    assert 0 < made.longest_gap < 10
+    assert made.summary.endswith(made.downtime)
+    assert made.downtime == (f"down for {made.longest_gap:.2f} s, {made.failures} of {made.requests} requests failed")
+    assert (await answered(environment))["version"] == "v1.1.0"
+
+
+async def test_a_swap_that_takes_the_service_away_for_too_long_counts_as_unhealthy(
+    bench: Bench, group: HostActivities, environment: EnvironmentTable, old: Image
+) -> None:
+    await bench.legacy(environment, old)
+    await answered(environment)
+    slow = await bench.publish("1.2.0", "slow_start", seconds=1)
+    order = swap_order(environment, slow, 10).model_copy(update={"max_downtime": timedelta(seconds=0.3)})
+    with pytest.raises(Refused, match=r"was away for .* max_downtime allows 0.3 s") as refused:
+        await perform(group.swap, order)
+    assert refused.value.cause is Cause.UNHEALTHY
+    assert "requests failed" in refused.value.evidence[0]
+
+
+async def test_a_first_deployment_has_no_downtime(
+    bench: Bench, group: HostActivities, environment: EnvironmentTable, new: Image
+) -> None:
+    order = swap_order(environment, new, 10).model_copy(update={"max_downtime": timedelta(milliseconds=1)})
+    made = await perform(group.swap, order)
+    assert (made.longest_gap, made.previous_id) == (0.0, None)

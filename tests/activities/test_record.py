@@ -76,6 +76,15 @@ async def test_the_release_tells_what_was_released_and_who_approved_it(
         assert line in release["body"].splitlines()
 
 
+async def test_the_release_says_how_long_each_host_was_away(
+    tmp_path: Path, held: Bench, records: RecordActivities
+) -> None:
+    seen = ["production-1: none of 90 requests failed", "production-2: down for 0.31 s, 16 of 90 requests failed"]
+    await records.record(orders(tmp_path, held).record(downtime=seen))
+    release = await held.get("/releases/tags/v1.0.0")
+    assert f"| Downtime | {seen[0]}; {seen[1]} |" in release["body"].splitlines()
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 async def test_recorded_again_there_is_one_release_and_one_comment(
     tmp_path: Path, records: RecordActivities, ledger: Ledger, flavour: Flavour

@@ -21,6 +21,17 @@ async def test_a_release_ends_with_one_of_everything(play: Play) -> None:
     await play.assert_one_of_everything(commit)
 
 
+async def test_what_the_users_missed_is_on_the_board_and_in_the_release(play: Play) -> None:
+    await play.start()
+    await play.approve(await play.at_gate())
+    status = await play.ended()
+    swaps = [row.finding for row in status.rows if row.name == "swap"]
+    assert swaps
+    assert all("requests failed" in found for found in swaps), swaps
+    [release] = await play.outside.releases(play.version)
+    assert "| Downtime |" in release["body"]
+
+
 async def test_another_digest_does_not_pass_the_gate_and_the_board_says_why(play: Play) -> None:
     await play.start()
     status = await play.at_gate()

@@ -2,16 +2,17 @@
 
 import asyncio
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from runbook import names, steps
+from runbook import names, service, steps
 from runbook.status import Outcome, Row, State, Status
 from runbook.step import Step
 from tests.projects import DIGEST, project
 from tests.workflows.conftest import ORDER, LaneOfTests
-from tests.workflows.crew import Crew
+from tests.workflows.crew import Crew, answering
 
 AnyStep = Step[Any, Any]
 PRODUCTION = {steps.PULL.name, steps.WAY_BACK.name, steps.SWAP.name}
@@ -123,6 +124,21 @@ async def test_what_is_staged_promoted_and_recorded_is_the_digest_that_was_verif
     [recorded] = lane.crew.of(steps.RECORD)
     assert recorded.order.approvers == ["alice"]
     assert recorded.order.changelog == "- Faster checkout"
+
+
+async def test_the_measured_downtime_of_every_host_is_recorded_and_its_budget_is_the_projects(
+    idle_lane: LaneOfTests,
+) -> None:
+    idle_lane.crew = Crew(project(production={"max_downtime": "2s"}))
+    hosts = idle_lane.crew.project.production.hosts
+    for host in hosts:
+        seen = service.SwappedContainer(host=host, container_id=f"new-{host}", downtime="none of 90 requests failed")
+        idle_lane.crew.at(steps.SWAP, answering(seen), host)
+    async with idle_lane.working():
+        await idle_lane.result(await idle_lane.approved())
+    assert {done.order.max_downtime for done in idle_lane.crew.of(steps.SWAP)} == {timedelta(seconds=2)}
+    [recorded] = idle_lane.crew.of(steps.RECORD)
+    assert recorded.order.downtime == [f"{host}: none of 90 requests failed" for host in hosts]
 
 
 async def test_a_project_without_a_soak_has_no_row_of_it(idle_lane: LaneOfTests) -> None:
