@@ -21,6 +21,8 @@ ACT ?=
 # as a debugger wants it), each with whole files, whose tests share what they start.
 TESTS ?=
 ARGS ?=
+# What `make chaos` is told: its --help says what there is.
+CHAOS ?=
 JOBS ?= 2
 # In CI a test that was skipped has failed.
 UNSKIPPED := $(if $(filter true,$(CI)),-p tests.unskipped)
@@ -29,7 +31,7 @@ UV := $(VENV)/uv/bin/uv
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header -q
 
-.PHONY: help setup demo sandbox test check lint types layers current format lock docs clean
+.PHONY: help setup demo sandbox test chaos check lint types layers current format lock docs clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +53,9 @@ sandbox: $(READY) ## the same world, kept running for you to play with
 
 test: $(READY) ## the whole suite; what this machine lacks is skipped with its reason
 	$(PY) -m pytest -n $(JOBS) --dist loadfile $(UNSKIPPED) --durations=15 $(ARGS) $(TESTS)
+
+chaos: $(READY) ## kill, cut and fill up everything at every point: make chaos CHAOS='--sample 100 --seed 1'
+	$(PY) -m tests.chaos $(CHAOS)
 
 check: lint types layers current ## everything that needs no running: style, types, layers, lock, generated files
 
