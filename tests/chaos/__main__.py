@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -23,8 +24,12 @@ def main() -> int:
 
 
 async def _sweep(asked: argparse.Namespace, root: Path) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with Houses(root, asked.houses, asked.checkout) as houses:
-        everything = [Cell(*asked.cell)] if asked.cell else all_cells(await recorded(houses.players[0]))
+        everything = [Cell(*asked.cell)] if asked.cell else all_cells(await recorded(houses.players))
         cells = chosen(everything, seed=asked.seed, sample=asked.sample, points=asked.points, faults=asked.faults)
         if asked.list:
             _say("\n".join(f"{cell.scenario:9}{cell.fault:14}{cell.point}" for cell in sorted(cells, key=str)))

@@ -43,10 +43,13 @@ class Shot:
 
 
 def faults_of(point: str) -> list[str]:
+    """A 500 to a start is how an engine says that the container can't be started: the answer to that is to put back."""
     found = list(ANYWHERE)
     for pattern, faults in _BESIDES:
         if fnmatchcase(point, pattern):
             found += [fault for fault in faults if fault not in found]
+    if fnmatchcase(point, "*/engine POST */start*"):
+        found = [fault for fault in found if fault != ERROR]
     return found
 
 

@@ -17,7 +17,7 @@ async def test_whatever_is_killed_or_cut_a_release_ends_as_it_should_and_does_no
     # A short path: the engines' UNIX sockets are below it.
     with tempfile.TemporaryDirectory(prefix="rr-") as folder:
         async with Houses(Path(folder), 2) as houses:
-            points = await recorded(houses.players[0])
+            points = await recorded(houses.players)
             cells = chosen(all_cells(points), seed=SEED, sample=CELLS)
             swept = await sweep(houses.players, packed(cells, PER_RUN))
     wrong = {cell: outcome.faults for cell, outcome in swept.outcomes.items() if outcome.faults}
