@@ -21,9 +21,9 @@ ACT ?=
 # as a debugger wants it), each with whole files, whose tests share what they start.
 TESTS ?=
 ARGS ?=
+JOBS ?= 2
 # What `make chaos` is told: its --help says what there is.
 CHAOS ?=
-JOBS ?= 2
 # In CI a test that was skipped has failed.
 UNSKIPPED := $(if $(filter true,$(CI)),-p tests.unskipped)
 
