@@ -45,8 +45,11 @@ def step_error(host: str, doing: str, error: Exception) -> StepError:
 
 def not_started(host: str, name: str, error: docker.errors.APIError) -> NotStarted:
     said = explained(error)
-    passes = any(words in said for words in (*_BUSY_PORT, *_ENGINE_RESTARTED))
-    return NotStarted(f"{host}: container {name} can't be started: {said}", retryable=passes)
+    busy = any(words in said for words in _BUSY_PORT)
+    # An engine that was killed while it started a container keeps that one's port to itself until its next start.
+    advice = "; find who has the port with `docker ps`, and where nobody has it, restart Docker there" if busy else ""
+    passes = busy or any(words in said for words in _ENGINE_RESTARTED)
+    return NotStarted(f"{host}: container {name} can't be started: {said}{advice}", retryable=passes)
 
 
 def pull_error(host: str, what: str, status: int, said: str) -> StepError:

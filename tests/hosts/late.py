@@ -8,7 +8,6 @@ import signal
 from datetime import timedelta
 from typing import Any
 
-from activities.clients.health import HttpProbe
 from activities.clients.hosts import Hosts
 from activities.errors import StepError
 from activities.hosts import HostActivities
@@ -16,6 +15,7 @@ from runbook.message import Order
 from runbook.service import SwapToMake
 from tests.activities.performing import perform
 from tests.hosts.processes import state_of
+from tests.hosts.shop import Content
 from tests.hosts.stages import StagedHosts
 
 # Forked from a server that has everything imported, for there is one for every call of a swap.
@@ -77,7 +77,7 @@ async def _performed(order: Order, before: int, settle: timedelta) -> str:
             os.kill(os.getpid(), signal.SIGSTOP)
 
     hosts = Hosts()
-    activities = HostActivities(StagedHosts(hosts, stop), HttpProbe(), settle)
+    activities = HostActivities(StagedHosts(hosts, stop), Content(), settle)
     method = activities.swap if isinstance(order, SwapToMake) else activities.put_back
     try:
         return f"done: {(await perform(method, order)).summary}"

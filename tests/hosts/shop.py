@@ -5,7 +5,7 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ import httpx
 
 from activities.clients.engine import Engine
 from activities.clients.engine_container import Container, ContainerToCreate
-from activities.clients.health import HttpProbe
+from activities.clients.health import Answer, HttpProbe
 from activities.clients.hosts import Hosts
 from activities.health import HealthActivities
 from activities.hosts import HostActivities
@@ -47,6 +47,13 @@ _numbers = itertools.count(1)
 @functools.cache
 def _built(version: str, **how: Any) -> Built:
     return build_image(version, runtime="busybox", **how)
+
+
+class Content:
+    """A probe for tests of many swaps at once, where asking the services all the time would be all that is done."""
+
+    async def look(self, url: str) -> Answer:
+        return Answer(200, None, 0.0)
 
 
 def ref(epoch: int, version: str = "1.1.0") -> ReleaseRef:
@@ -108,13 +115,17 @@ class Shop:
         key = f"file:{self.fleet.key}"
         return {"user": USER, "key": key, "known_hosts": str(self.fleet.known_hosts()), **changes}
 
+    def unwatched(self, host: Host) -> "Service":
+        """A service whose swaps do not measure how long it is away."""
+        return Service(self, host, self.environment(host), HostActivities(self.hosts, Content(), SETTLE))
+
     def service(self, host: Host, **changes: Any) -> "Service":
-        return Service(self, host, self.environment(host, **changes))
+        return Service(self, host, self.environment(host, **changes), self.activities)
 
     def services(self, hosts: Sequence[Host], **changes: Any) -> "list[Service]":
         """One service on several hosts, as one environment."""
         environment = self.environment(*hosts, **changes)
-        return [Service(self, host, environment) for host in hosts]
+        return [Service(self, host, environment, self.activities) for host in hosts]
 
 
 @dataclass
@@ -124,10 +135,7 @@ class Service:
     shop: Shop
     host: Host
     environment: EnvironmentTable
-    activities: HostActivities = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.activities = self.shop.activities
+    activities: HostActivities
 
     def swap_order(self, image: Image, epoch: int, back: WayBack | None = None) -> SwapToMake:
         return SwapToMake(

@@ -93,7 +93,7 @@ async def test_a_swap_that_goes_on_after_a_later_release_changes_nothing(
     shop: Shop, old: Image, new: Image, newer: Image
 ) -> None:
     async def play(host: Host, before: int) -> Round:
-        service = shop.service(host)
+        service = shop.unwatched(host)
         await service.legacy(old)
         back = await service.way_back(2)
 
@@ -112,7 +112,7 @@ async def test_a_putting_back_that_goes_on_after_a_later_release_changes_nothing
     shop: Shop, old: Image, new: Image, newer: Image
 ) -> None:
     async def play(host: Host, before: int) -> Round:
-        service = shop.service(host)
+        service = shop.unwatched(host)
         await service.legacy(old)
         back = await service.way_back(2)
         await service.swap(new, 2, back)
