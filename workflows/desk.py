@@ -82,12 +82,16 @@ class Desk:
         """Do the run's work; `abort` and `roll_back` cancel it, as a cancellation from outside does."""
         task = asyncio.create_task(work)
         self._work = task
+        self.journal.stopping = self.is_stopping
         if self.is_stopping():
             task.cancel()
         return await task
 
     def is_stopping(self) -> bool:
-        return self.stop is not None or workflow.cancellation_reason() is not None
+        return self.stop is not None or self.is_cancelled()
+
+    def is_cancelled(self) -> bool:
+        return workflow.cancellation_reason() is not None
 
     def _hear(self, name: str, payloads: Sequence[Any]) -> Verdict:
         decision = read_decision(name, opened(payloads))

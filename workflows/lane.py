@@ -37,7 +37,8 @@ class Lane(Desk):
                 started=workflow.info().start_time,
             ),
         )
-        self.journal.stopping = self.is_stopping
+        # Until there is a plan nobody could be told of an abort: it stops the work as soon as that begins.
+        self.journal.stopping = self.is_cancelled
 
     def outline(self, rows: list[Row]) -> None:
         """Show what is to come, keeping what is known already."""

@@ -115,8 +115,8 @@ class RollbackWorkflow(Lane):
         with Afterwards(reminders.cancel):
             await work()
 
-    def is_stopping(self) -> bool:
-        return self.stop is not None
+    def is_cancelled(self) -> bool:
+        return False
 
     async def _remind(self, orders: HostOrders, host: str) -> None:
         pause, number = _FIRST_WORD_AFTER, 0

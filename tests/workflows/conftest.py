@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -121,8 +121,10 @@ class LaneOfTests:
         for workflow_id in (names.lane("shop"), ROLLBACK_OF_SHOP):
             with contextlib.suppress(RPCError):
                 for event in await self.events(self.client.get_workflow_handle(workflow_id)):
-                    failure = event.workflow_task_failed_event_attributes.failure
-                    assert event.event_type not in _BROKEN, f"{workflow_id}: {_BROKEN[event.event_type]}: {failure}"
+                    failed = event.workflow_task_failed_event_attributes
+                    # Something arrived while the run was about to close: it is heard first, by design.
+                    if failed.cause != WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND:
+                        assert event.event_type not in _BROKEN, f"{workflow_id}: {_BROKEN[event.event_type]}: {failed}"
 
     @contextlib.asynccontextmanager
     async def working(self, **options: Any) -> AsyncGenerator[Worker]:

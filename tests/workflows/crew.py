@@ -91,7 +91,7 @@ class Hold:
                 await asyncio.sleep(0.02)
             except asyncio.CancelledError:
                 self.cancelled = True
-                if not self._stubborn:
+                if not self._stubborn or activity.is_worker_shutdown():
                     raise
 
 

@@ -1,0 +1,130 @@
+"""What the time-skipping server can't show: workers that come and go, and messages that meet many ends at once."""
+
+import asyncio
+import gc
+import itertools
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
+
+import pytest
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.worker import Worker
+
+from runbook import names, steps
+from runbook.status import Outcome, ReleaseResult, Status
+from tests.projects import DIGEST, OLD_DIGEST, project
+from tests.servers import TemporalServer
+from tests.workflows.conftest import ORDER, Handle
+from tests.workflows.crew import Crew, Hold
+from workflows.release import ReleaseWorkflow
+from workflows.rollback import RollbackWorkflow
+
+_NUMBERS = itertools.count(1)
+
+
+class RealLane:
+    """A lane of its own on the session's server."""
+
+    def __init__(self, temporal: TemporalServer) -> None:
+        self._temporal = temporal
+        self.project = f"real-{next(_NUMBERS)}-{uuid.uuid4().hex[:6]}"
+        self.queue = f"q-{self.project}"
+        self.crew = Crew(project(production={"soak": {"lasts": "0s"}}))
+        self._runs: list[Handle] = []
+
+    async def start(self) -> Handle:
+        client = await self._temporal.connect()
+        order = ORDER.model_copy(update={"project": self.project})
+        lane = names.lane(self.project)
+        handle = await client.start_workflow(names.RELEASE_WORKFLOW, order, id=lane, task_queue=self.queue)
+        self._runs.append(handle)
+        return handle
+
+    async def worker(self) -> Worker:
+        return Worker(
+            await self._temporal.connect(),
+            task_queue=self.queue,
+            workflows=[ReleaseWorkflow, RollbackWorkflow],
+            activities=self.crew.activities(),
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+        )
+
+    async def until(self, handle: Handle, reached: Callable[[Status], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not reached(Status.model_validate(await handle.query(names.STATUS))):
+                await asyncio.sleep(0.02)
+
+    async def assert_unbroken(self) -> None:
+        unhandled = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+        for handle in self._runs:
+            async for event in handle.fetch_history_events():
+                failed = event.workflow_task_failed_event_attributes
+                broken = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+                assert not broken or failed.cause == unhandled, failed
+
+
+@pytest.fixture
+async def real(temporal: TemporalServer, unbroken_log: None) -> AsyncGenerator[RealLane]:
+    lane = RealLane(temporal)
+    yield lane
+    await lane.assert_unbroken()
+
+
+async def result(handle: Handle) -> ReleaseResult:
+    async with asyncio.timeout(20):
+        return ReleaseResult.model_validate(await handle.result())
+
+
+async def test_an_abort_that_meets_many_ends_stops_it_all_the_same(real: RealLane) -> None:
+    async with await real.worker():
+        for turn in range(6):
+            handle = await real.start()
+            seen = len(real.crew.happened)
+            while not any("ended" in line for line in real.crew.happened[seen + 2 + turn % 8 :]):
+                await asyncio.sleep(0)
+            await handle.signal(names.ABORT, {"by": "bob"})
+            assert (await result(handle)).outcome is Outcome.ABORTED
+    assert not real.crew.count(steps.PULL)
+
+
+async def test_a_worker_that_ends_in_the_middle_asks_nothing_more_of_temporal(real: RealLane) -> None:
+    """A run that a worker drops is closed coroutine by coroutine; warnings are errors here."""
+    async with await real.worker():
+        handle = await real.start()
+        await real.until(handle, lambda status: status.gate is not None)
+    gc.collect()
+    hold = Hold()
+    real.crew.at(steps.PULL, hold, "production-2")
+    async with await real.worker():
+        await handle.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
+        await real.until(handle, lambda status: hold.reached.is_set())
+    gc.collect()
+    real.crew.forget(steps.PULL, "production-2")
+    async with await real.worker():
+        assert (await result(handle)).outcome is Outcome.RELEASED
+    gc.collect()
+    assert set(real.crew.fleet.values()) == {DIGEST}
+
+
+async def test_workers_may_come_and_go_during_a_rollback(real: RealLane) -> None:
+    holds = [real.crew.hold(steps.PUT_BACK, host) for host in ("production-1", "production-2")]
+    async with await real.worker():
+        handle = await real.start()
+        await real.until(handle, lambda status: status.gate is not None)
+        hold = real.crew.hold(steps.SWAP, "production-3", stubborn=True)
+        await handle.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
+        await hold.reached.wait()
+        await handle.signal(names.ROLL_BACK, {"by": "bob", "reason": "checkout fails"})
+        await real.until(handle, lambda status: len(status.messages) > 1)
+        hold.let_go.set()
+        await holds[0].reached.wait()
+    gc.collect()
+    async with await real.worker():
+        await holds[1].reached.wait()
+        for held in holds:
+            held.let_go.set()
+        assert (await result(handle)).outcome is Outcome.ROLLED_BACK
+    assert set(real.crew.fleet.values()) == {OLD_DIGEST}
+    assert real.crew.effects[steps.POSTMORTEM.name] == 1
