@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook.service import HealthToVerify, WayBack
     from runbook.step import Step
     from runbook.trouble import Cause
+    from runbook.way_back import common
     from workflows.concurrency import side_by_side, uncancellable
     from workflows.failure import StepFailed, Stop
     from workflows.handover import Handover
@@ -46,7 +47,8 @@ class Promotion:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._touched and isinstance(error, (StepFailed, Stop, asyncio.CancelledError)):
-            ways_back = [self._ways_back[host] for host in self._touched]
+            recorded = common(list(self._ways_back.values()), self._orders.plan.last_good)
+            ways_back = [way_back for way_back in recorded if way_back.host in self._touched]
             await uncancellable(Handover(self._lane, self._orders, ways_back, self._containers).because_of(error))
 
     async def swap(self, batch: list[str]) -> None:
