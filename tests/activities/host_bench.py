@@ -33,6 +33,8 @@ from runbook.service import HostToPutBack, SwapToMake, WayBack
 ADDRESS = "127.0.7.31"
 ENV_FILE = "/etc/opt/shop/production.env"
 SETTLE = timedelta(seconds=0.15)
+# For images that end at once: on a busy machine even that takes a while, and seen it ends the wait.
+PATIENT = timedelta(seconds=4)
 T = TypeVar("T")
 _numbers = itertools.count(1)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from runbook.service import RestoredHost, WayBack, WayBackToRecord
 from runbook.trouble import Cause
 from tests.activities.host_bench import (
     ADDRESS,
+    PATIENT,
     SETTLE,
     Bench,
     Interrupted,
@@ -35,7 +37,7 @@ from tests.activities.host_bench import (
 )
 
 # More calls than any put-back makes.
-MOST_CALLS = 21
+MOST_CALLS = 20
 
 
 @pytest.fixture
@@ -64,17 +66,29 @@ async def recorded(bench: Bench, environment: EnvironmentTable, epoch: int = 10)
 
 
 async def swap(
-    bench: Bench, environment: EnvironmentTable, image: Image, epoch: int = 10, *, engine: Any = None
+    bench: Bench,
+    environment: EnvironmentTable,
+    image: Image,
+    epoch: int = 10,
+    *,
+    engine: Any = None,
+    settle: timedelta = SETTLE,
 ) -> None:
     used = engine or await bench.engine(environment)
-    await telling(Swap(used, swap_order(environment, image, epoch), lines, SETTLE).make())
+    await telling(Swap(used, swap_order(environment, image, epoch), lines, settle).make())
 
 
 async def put_back(
-    bench: Bench, environment: EnvironmentTable, back: WayBack, epoch: int = 20, *, engine: Any = None
+    bench: Bench,
+    environment: EnvironmentTable,
+    back: WayBack,
+    epoch: int = 20,
+    *,
+    engine: Any = None,
+    settle: timedelta = SETTLE,
 ) -> RestoredHost:
     used = engine or await bench.engine(environment)
-    return await PuttingBack(used, put_back_order(bench, environment, epoch, back, 10), lines, SETTLE).make()
+    return await PuttingBack(used, put_back_order(bench, environment, epoch, back, 10), lines, settle).make()
 
 
 async def released(bench: Bench, environment: EnvironmentTable, old: Image, new: Image) -> tuple[str, WayBack]:
@@ -249,7 +263,7 @@ async def test_one_that_does_not_start_any_more_is_tried_again_with_its_last_wor
     app = bench.engine_app.state.containers.folder(bench.engine_app.state.containers.find(before)) / "rootfs/app"
     app.rename(app.with_name("hidden"))
     with pytest.raises(Unreachable, match=r"1\.0\.0 ran before and does not stay up now") as ended:
-        await put_back(bench, environment, back)
+        await put_back(bench, environment, back, settle=PATIENT)
     assert ended.value.cause == Cause.CONTAINER_EXITED
     assert any("service.py" in line for line in ended.value.evidence)
     app.with_name("hidden").rename(app)
@@ -275,7 +289,8 @@ async def test_from_every_state_that_a_swap_leaves_the_host_comes_back(bench: Be
         before = await bench.legacy(environment, old)
         back = await recorded(bench, environment)
         with contextlib.suppress(Killed, StepError):
-            await swap(bench, environment, image, engine=Interrupted(await bench.engine(environment), at))
+            engine = Interrupted(await bench.engine(environment), at)
+            await swap(bench, environment, image, engine=engine, settle=SETTLE if kind == "good" else PATIENT)
         await put_back(bench, environment, back)
         await assert_back(bench, environment, before)
 
@@ -291,7 +306,7 @@ async def test_killed_before_any_call_the_next_attempt_makes_it_right(bench: Ben
         await put_back(bench, environment, back)
         await assert_back(bench, environment, before)
 
-    await together(one(service, at) for at, service in services(bench, range(1, MOST_CALLS)))
+    await together(one(service, at) for at, service in services(bench, range(2, MOST_CALLS)))
 
 
 async def test_killed_while_it_makes_one_anew_it_makes_one(bench: Bench, old: Image, new: Image) -> None:
@@ -304,7 +319,7 @@ async def test_killed_while_it_makes_one_anew_it_makes_one(bench: Bench, old: Im
         assert made.container_id
         await assert_back(bench, environment, made.container_id)
 
-    await together(one(service, at) for at, service in services(bench, range(3, MOST_CALLS)))
+    await together(one(service, at) for at, service in services(bench, range(5, MOST_CALLS)))
 
 
 async def test_an_attempt_that_comes_back_to_life_after_a_later_release_changes_nothing(
@@ -329,7 +344,7 @@ async def test_an_attempt_that_comes_back_to_life_after_a_later_release_changes_
         assert await shape(bench, environment) == before, f"frozen before call {at}"
         assert (await answered(environment))["version"] == "v1.2.0"
 
-    await together(one(service, at) for at, service in services(bench, range(1, MOST_CALLS)))
+    await together(one(service, at) for at, service in services(bench, range(2, MOST_CALLS)))
 
 
 async def test_a_stop_that_is_under_way_from_the_failed_release_does_not_end_what_was_put_back(
