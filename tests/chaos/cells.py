@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from runbook import steps
-from tests.chaos.fault import GATE_POINTS, TEMPORAL_20, Shot, faults_of
+from tests.chaos.fault import GATE_POINTS, ON_THE_WIRE, TEMPORAL_20, Shot, faults_of
 from tests.chaos.run import GATE, RELEASE, ROLLBACK
 
 _MOST_LONG = 2
 _HOST_AFTER_HOST = {steps.SWAP.name, steps.HEALTH.name}
+# Two deaths of a worker are all that these bear before they ask for a person.
+_FEW_TRIES = {steps.UAT.name, steps.SCAN.name, steps.SMOKE_TEST.name}
 _ASIDE = {steps.NOTIFY.name, steps.LEDGER.name}
 
 
@@ -22,12 +24,14 @@ class Cell:
 
     @property
     def phase(self) -> str:
-        """Steps that go on side by side are of one phase: one worker less hits them all."""
+        """Steps that go on side by side are of one phase: one worker less hits them all, a cut connection only one."""
         kind, _, step = self.point.rpartition(":")[0].partition("/") if ":" in self.point else self.point.partition("/")
         name, _, host = step.partition("/")[0].partition("@")
         bare = name.partition("[")[0]
         if bare in _ASIDE:
             return "aside"
+        if self.fault in ON_THE_WIRE and bare not in _FEW_TRIES:
+            return f"{kind}/{name}@{host}"
         if any(bare == each.name for each in steps.PREREQUISITES):
             return "prerequisites"
         return f"{kind}/{bare}@{host}" if bare in _HOST_AFTER_HOST else f"{kind}/{bare}"

@@ -18,6 +18,8 @@ AWAITED = (TEMPORAL, TEMPORAL_20, LOCKED)
 """What the harness brings about while the worker waits at the point."""
 _WIRE = (CUT_BEFORE, CUT_AFTER, ERROR, BUSY)
 
+ON_THE_WIRE = (*_WIRE, TIMEOUT)
+
 # What the last part of a point's name looks like, and what can happen there besides.
 _BESIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("*/http *:before", (*_WIRE, TIMEOUT)),

@@ -117,7 +117,7 @@ async def _measure(root: Path, count: int) -> int:
             run = await measured(houses.players[0], houses.open[0], times)
             wrong += not run.is_good
             _say(f"{number + 1}: {run.seconds:.0f} s {run.verdict.faults or 'well'}")
-    _say("\n".join(times.rows()))
+            _say("\n".join(times.rows()))
     _say(f"{count} releases, 4 kills each, {wrong} of them wrong; {machine()}")
     return 0 if times.is_good and not wrong else 1
 

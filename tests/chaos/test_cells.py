@@ -60,6 +60,14 @@ def test_prerequisites_are_one_phase_and_hosts_are_swapped_one_after_the_other()
     assert phase("release/notify[gate/*]/begun") == phase("release/ledger[gate opened]/kept")
 
 
+def test_a_cut_connection_hits_its_own_step_alone_unless_that_has_few_tries() -> None:
+    def phase(point: str) -> str:
+        return Cell(RELEASE, point, CUT_AFTER).phase
+
+    assert phase("release/ci-green/http GET /a:before") != phase("release/changelog/git fetch:before")
+    assert phase("release/uat/git fetch:before") == Cell(RELEASE, "release/ci-green/begun", KILL).phase
+
+
 def test_a_run_waits_for_the_server_twice_at_most() -> None:
     cells = [Cell(RELEASE, f"release/step{n}/begun", TEMPORAL_20) for n in range(5)]
     assert [len(run) for run in packed(cells, 16)] == [2, 2, 1]
