@@ -107,6 +107,7 @@ class Crew:
         self.entries: dict[str, Entry] = {}
         self.notices: list[NoticeToSend] = []
         self.searchable = False
+        self.last_good: plan.GoodVersion | None = None
         self._behaviours: dict[tuple[str, str, bool], list[Behaviour]] = {}
         self._done: set[str] = set()
 
@@ -182,6 +183,8 @@ class Crew:
         return None
 
     def _planned(self, finding: Finding) -> Finding:
+        if isinstance(finding, plan.Plan):
+            finding = finding.model_copy(update={"last_good": self.last_good})
         if isinstance(finding, (plan.Plan, plan.RollbackPlan)):
             return finding.model_copy(update={"project": self.project, "search_attributes": self.searchable})
         return finding
