@@ -4,7 +4,9 @@ import re
 from datetime import UTC, datetime
 
 from runbook.identifier import HostPath, Person
+from runbook.image import Image
 from runbook.message import Finding, Order
+from runbook.status import GateView, Status
 
 NAMESPACE = "release-runbook"
 """The namespace of the SSH signature: one made for git or for a file is worth nothing here."""
@@ -29,6 +31,29 @@ def approval_lines(
         f"approver: {approver}",
         f"expires: {expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     ]
+
+
+def lines_to_sign(status: Status, view: GateView, decision: str, approver: str) -> list[str]:
+    """The lines for a decision of this person at this gate."""
+    return approval_lines(
+        project=status.project,
+        version=status.version,
+        digest=view.digest,
+        plan=view.plan,
+        run=status.run_id,
+        decision=decision,
+        approver=approver,
+        expires=view.expires,
+    )
+
+
+def departure(view: GateView, image: Image, plan: str) -> str:
+    """How what is about to run differs from what people approved; empty when it is the same."""
+    if image.digest != view.digest or image.reference != view.image:
+        return f"{image.reference} is about to run, but {view.image} was approved"
+    if plan != view.plan:
+        return f"plan {plan} is about to be done, but plan {view.plan} was approved"
+    return ""
 
 
 def text_of(lines: list[str]) -> str:

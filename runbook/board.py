@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from runbook.status import GateView, Need, Row, State, Status
+from runbook.status import GateView, GivenDecision, Need, RefusedDecision, Row, State, Status
 
 _SIGNS = {
     State.WAITING: "·",
@@ -14,6 +14,7 @@ _SIGNS = {
 }
 _SHOWN_MESSAGES = 8
 _SHOWN_NEEDS = 10
+_SHOWN_REFUSALS = 5
 _SHOWN_ROWS = 300
 _SHOWN_CHARACTERS = 100_000
 
@@ -46,7 +47,10 @@ def _headline(status: Status) -> str:
         facts.append(f"commit `{status.commit[:12]}`")
     if status.digest:
         facts.append(f"digest `{status.digest}`")
-    return "\n\n".join([*lines, ", ".join(facts)])
+    lines.append(", ".join(facts))
+    if status.pause:
+        lines.append(f"⏳ {_cell(status.pause)}")
+    return "\n\n".join(lines)
 
 
 def _need(need: Need) -> str:
@@ -61,21 +65,48 @@ def _need(need: Need) -> str:
 
 
 def _gate(gate: GateView) -> str:
-    given = ", ".join(approval.by for approval in gate.approvals) or "nobody yet"
     if not gate.open:
-        return f"## Gate: closed\n\nApproved by: {given}. Image `{gate.image}`."
+        return "\n\n".join([f"## Gate: closed\n\nApproved by: {_given(gate)}. Image `{gate.image}`.", *_refused(gate)])
     lines = [
         "## ⏸ Gate: production waits for people",
         f"What will run: `{gate.image}`",
         f"Commit `{gate.commit}`, plan `{gate.plan}`",
-        f"Approvals: {len(gate.approvals)} of {gate.needed} ({given}); may approve: {', '.join(gate.approvers)}"
+        f"Approvals: {len(gate.approvals)} of {gate.needed} ({_given(gate)}); may approve: {', '.join(gate.approvers)}"
         + ("" if gate.requester_may_approve else ", but not who asked for the release"),
         f"Expires {_time(gate.expires)} UTC; then the release is closed and nothing is promoted.",
     ]
+    if gate.policy:
+        lines.append("Policy:\n\n" + "\n".join(f"- {_cell(line)}" for line in gate.policy))
+    if gate.window:
+        lines.append(f"Production may be changed: {_cell(gate.window)}")
+    lines += _refused(gate)
     if gate.changelog:
         lines.append("Changes:\n\n" + "\n".join(f"> {line}" for line in gate.changelog[:4000].splitlines()[:40]))
     lines.append("To decide, send the signal `approve` or `reject` with one JSON object:")
     return "\n\n".join(lines) + "\n\n" + _code([gate.payload, "", *gate.how_to] if gate.payload else gate.how_to)
+
+
+def _given(gate: GateView) -> str:
+    return ", ".join(map(_who, gate.approvals)) or "nobody yet"
+
+
+def _who(given: GivenDecision) -> str:
+    proofs = [f"signed with {given.key}"] if given.key else []
+    proofs += [f"sent by {given.sender}"] if given.sender else []
+    return _cell(f"{given.by} ({', '.join(proofs)})" if proofs else given.by)
+
+
+def _refused(gate: GateView) -> list[str]:
+    if not gate.refusals:
+        return []
+    shown = gate.refusals[-_SHOWN_REFUSALS:]
+    lines = [f"- {_time(each.at)} {_cell(_refusal(each))}" for each in shown]
+    return [f"Refused: {gate.refused}\n\n" + "\n".join(lines)]
+
+
+def _refusal(refused: RefusedDecision) -> str:
+    sender = f" (sent by {refused.sender})" if refused.sender else ""
+    return f"{'⚠ ' if refused.suspicious else ''}{refused.kind} by {refused.by}{sender}: {refused.why}"
 
 
 def _rows(rows: list[Row]) -> str:

@@ -18,6 +18,7 @@ EXAMPLES = {
     names.RETRY: '{"by": "alice", "reason": "fixed the disk"}',
     names.ABORT: '{"by": "alice", "reason": "wrong commit"}',
     names.ROLL_BACK: '{"by": "alice", "reason": "checkout fails"}',
+    names.REMIND: '{"by": "alice", "reason": "I am off, please look"}',
     names.DECIDE: '{"decision": "approve", "by": "alice", "digest": "sha256:…"}',
 }
 
@@ -38,9 +39,9 @@ class Judgement(_Sent):
 
 
 class Instruction(_Sent):
-    """`retry`, `abort` or `roll_back`; `step` narrows a retry to one step, or as `step/host` to one host of it."""
+    """Anything but a judgement; `step` narrows a retry to one step, or as `step/host` to one host of it."""
 
-    kind: Literal["retry", "abort", "roll_back"]
+    kind: Literal["retry", "abort", "roll_back", "remind"]
     reason: str = Field(default="", max_length=2000)
     step: str | None = Field(default=None, max_length=400)
 
@@ -66,10 +67,11 @@ class Malformed(BaseModel):
 
 
 class Verdict(BaseModel):
-    """What became of a decision."""
+    """What became of a decision; `suspicious` when it looks like somebody's who may not decide."""
 
     accepted: bool
     why: str
+    suspicious: bool = False
 
 
 def read_decision(name: str, payloads: Sequence[Any]) -> Decision | Malformed:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from runbook.identifier import HostPath, Line, Person, ZoneName
-from runbook.span import Span, SpanOrNone
+from runbook.span import Span, SpanOrNone, spoken
 from runbook.table import Table
 
 _DAY = timedelta(days=1)
@@ -88,6 +88,10 @@ class WindowTable(Table):
         begin, end = datetime.combine(day, self.from_), datetime.combine(day, self.to)
         return begin, end if end > begin else end + _DAY
 
+    def __str__(self) -> str:
+        days = "every day" if len(set(self.days)) == len(Day) else " ".join(self.days)
+        return f"{days} {self.from_:%H:%M}-{self.to:%H:%M}"
+
     def covers(self, shown: datetime) -> bool:
         """Whether it is open when the clocks show this."""
         for day in (shown.date(), shown.date() - _DAY):
@@ -111,6 +115,10 @@ class FreezeTable(Table):
         if self.to <= self.from_:
             raise ValueError(f"it ends at {self.to}, before it begins at {self.from_}")
         return self
+
+    def __str__(self) -> str:
+        why = f" ({self.reason})" if self.reason else ""
+        return f"{self.from_:%Y-%m-%d %H:%M} to {self.to:%Y-%m-%d %H:%M}{why}"
 
     def covers(self, shown: datetime) -> bool:
         """Whether it is in force when the clocks show this."""
@@ -148,3 +156,21 @@ class GateTable(Table):
     def has_hours(self) -> bool:
         """Whether there are times at which production must not be changed."""
         return bool(self.windows or self.freezes)
+
+    def policy(self) -> list[str]:
+        """What the table says, in some lines for people."""
+        many = "1 approval" if self.approvals == 1 else f"{self.approvals} approvals"
+        requester = (
+            "also by who asked for the release" if self.requester_may_approve else "not by who asked for the release"
+        )
+        reminders = f"reminders every {spoken(self.reminds_every)}" if self.reminds_every else "no reminders"
+        signed = f"; each signed with a key of {self.allowed_signers}" if self.allowed_signers else ""
+        lines = [
+            f"{many} of {', '.join(self.approvers)}, {requester}{signed}",
+            f"expires after {spoken(self.expires_after)}, {reminders}",
+        ]
+        if self.windows:
+            lines.append(f"production changes only {'; '.join(map(str, self.windows))}, {self.zone}")
+        if self.freezes:
+            lines.append(f"and not from {'; '.join(map(str, self.freezes))}, {self.zone}")
+        return lines

@@ -13,7 +13,8 @@ REJECT: Final = "reject"
 RETRY: Final = "retry"
 ABORT: Final = "abort"
 ROLL_BACK: Final = "roll_back"
-SIGNALS: Final = (APPROVE, REJECT, RETRY, ABORT, ROLL_BACK)
+REMIND: Final = "remind"
+SIGNALS: Final = (APPROVE, REJECT, RETRY, ABORT, ROLL_BACK, REMIND)
 DECIDE: Final = "decide"
 
 STATUS: Final = "status"

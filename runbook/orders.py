@@ -1,8 +1,9 @@
 """Each step's order, cut from the plan."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from runbook import artifact, command, commit, pipeline, record
+from runbook import approval, artifact, command, commit, drift, pipeline, record, window
 from runbook.host_orders import HostOrders
 from runbook.image import Image
 from runbook.message import ReleaseRef
@@ -78,6 +79,28 @@ class Orders(HostOrders):
             health_url=staging.health_url(host),
             version_url=staging.version_url(host),
             version=self.plan.version,
+        )
+
+    def signature_to_verify(self, approver: str, text: str, signature: str, at: datetime) -> approval.SignatureToVerify:
+        """Only for a project with allowed_signers."""
+        return approval.SignatureToVerify(
+            ref=self.ref,
+            allowed_signers=self.project.gate.allowed_signers or "",
+            approver=approver,
+            text=text,
+            signature=signature,
+            at=at,
+        )
+
+    def window_to_check(self, at: datetime) -> window.WindowToCheck:
+        return window.WindowToCheck(ref=self.ref, policy=self.project.gate, at=at)
+
+    def drift_to_find(self, image: Image) -> drift.DriftToFind:
+        return drift.DriftToFind(
+            ref=self.ref,
+            artifact=self.project.artifact,
+            image=image,
+            file_fingerprint=self.plan.file_fingerprint,
         )
 
     def release_to_record(

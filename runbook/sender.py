@@ -24,3 +24,8 @@ class IdentifiedSender(Finding):
     identity: str
     principal: str = ""
     at: datetime
+
+    @property
+    def told(self) -> str:
+        """Both, in a line."""
+        return f"{self.identity}, authenticated as {self.principal}" if self.principal else self.identity

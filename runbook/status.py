@@ -61,16 +61,32 @@ class Need(BaseModel):
     until: datetime | None = None
 
 
-class GivenApproval(BaseModel):
+class GivenDecision(BaseModel):
+    """A decision that counts. `by` is claimed; `sender` is the identity that Temporal recorded, `key` who signed it."""
+
     by: str
     at: datetime
     comment: str = ""
+    sender: str = ""
+    key: str = ""
+    signature: str = ""
+
+
+class RefusedDecision(BaseModel):
+    kind: str
+    by: str
+    at: datetime
+    why: str
+    suspicious: bool = False
+    sender: str = ""
 
 
 class GateView(BaseModel):
     """What people see at the gate: exactly what is authorized, by how many, until when, and what to send.
 
-    `payload` is the JSON of a decision, for the UI's box; `how_to` are whole commands.
+    `payload` is the JSON of a decision, for the UI's box; `how_to` are whole commands. `policy` is the plan's, in words;
+    `window` says whether production may be changed now, where the project has hours. Of `refused` decisions the
+    newest are `refusals`.
     """
 
     open: bool = True
@@ -81,16 +97,26 @@ class GateView(BaseModel):
     needed: int
     approvers: list[str]
     requester_may_approve: bool
-    approvals: list[GivenApproval] = []
+    signed: bool = False
+    policy: list[str] = []
+    window: str = ""
+    approvals: list[GivenDecision] = []
+    rejection: GivenDecision | None = None
+    refusals: list[RefusedDecision] = []
+    refused: int = 0
     opened: datetime
     expires: datetime
     changelog: str = ""
     payload: str = ""
     how_to: list[str] = []
 
+    @property
+    def is_decided(self) -> bool:
+        return self.rejection is not None or len(self.approvals) >= self.needed
+
 
 class Status(BaseModel):
-    """A release (or, `kind` = rollback, a rollback) as it stands."""
+    """A release (or, `kind` = rollback, a rollback) as it stands. `pause`: what it waits for that is no person."""
 
     kind: str = "release"
     project: str
@@ -110,6 +136,7 @@ class Status(BaseModel):
     needs: list[Need] = []
     rows: list[Row] = []
     gate: GateView | None = None
+    pause: str = ""
     messages: list[str] = []
     unheard: int = 0
 

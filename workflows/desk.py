@@ -1,6 +1,7 @@
 """Where messages arrive: whatever is sent is read, judged, answered and noted, and never breaks the run."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.gate import Gate
     from workflows.journal import Journal
     from workflows.payload import opened, undecoded
+    from workflows.sender import Received
 
 T = TypeVar("T")
 
@@ -24,6 +26,7 @@ class Desk:
 
     journal: Journal
     gate: Gate
+    _signals: Counter[str]
     escalation: Escalation | None = None
     stop: Instruction | None = None
     promoting = False
@@ -32,37 +35,44 @@ class Desk:
 
     @workflow.signal(name=names.APPROVE, description=f"Authorize the digest on show: {EXAMPLES[names.APPROVE]}")
     @undecoded
-    def approve(self, *payloads: Any) -> None:
-        self._hear(names.APPROVE, payloads)
+    async def approve(self, *payloads: Any) -> None:
+        await self._signalled(names.APPROVE, payloads)
 
     @workflow.signal(name=names.REJECT, description=f"End the release at the gate: {EXAMPLES[names.REJECT]}")
     @undecoded
-    def reject(self, *payloads: Any) -> None:
-        self._hear(names.REJECT, payloads)
+    async def reject(self, *payloads: Any) -> None:
+        await self._signalled(names.REJECT, payloads)
 
     @workflow.signal(name=names.RETRY, description=f"Try the waiting step again: {EXAMPLES[names.RETRY]}")
     @undecoded
-    def retry(self, *payloads: Any) -> None:
-        self._hear(names.RETRY, payloads)
+    async def retry(self, *payloads: Any) -> None:
+        await self._signalled(names.RETRY, payloads)
 
     @workflow.signal(name=names.ABORT, description=f"Stop; after promotion began, roll back: {EXAMPLES[names.ABORT]}")
     @undecoded
-    def abort(self, *payloads: Any) -> None:
-        self._hear(names.ABORT, payloads)
+    async def abort(self, *payloads: Any) -> None:
+        await self._signalled(names.ABORT, payloads)
 
     @workflow.signal(name=names.ROLL_BACK, description=f"Return production: {EXAMPLES[names.ROLL_BACK]}")
     @undecoded
-    def roll_back(self, *payloads: Any) -> None:
-        self._hear(names.ROLL_BACK, payloads)
+    async def roll_back(self, *payloads: Any) -> None:
+        await self._signalled(names.ROLL_BACK, payloads)
+
+    @workflow.signal(name=names.REMIND, description=f"Tell who has not decided yet: {EXAMPLES[names.REMIND]}")
+    @undecoded
+    async def remind(self, *payloads: Any) -> None:
+        await self._signalled(names.REMIND, payloads)
 
     @workflow.signal(dynamic=True)
-    def unknown(self, name: str, args: Sequence[RawValue]) -> None:
-        self._hear(name, args)
+    async def unknown(self, name: str, args: Sequence[RawValue]) -> None:
+        await self._signalled(name, args)
 
     @workflow.update(name=names.DECIDE, description=f"A decision, answered at once: {EXAMPLES[names.DECIDE]}")
     @undecoded
     async def decide(self, *payloads: Any) -> dict[str, Any]:
-        return self._hear(names.DECIDE, payloads).model_dump(mode="json")
+        update = workflow.current_update_info()
+        received = Received("update", names.DECIDE, update_id=update.id if update else "")
+        return (await self._hear(received, payloads)).model_dump(mode="json")
 
     @workflow.query(name=names.STATUS, description="The whole release as JSON")
     def status(self) -> dict[str, Any]:
@@ -93,13 +103,17 @@ class Desk:
     def is_cancelled(self) -> bool:
         return workflow.cancellation_reason() is not None
 
-    def _hear(self, name: str, payloads: Sequence[Any]) -> Verdict:
-        decision = read_decision(name, opened(payloads))
+    async def _signalled(self, name: str, payloads: Sequence[Any]) -> None:
+        self._signals[name] += 1
+        await self._hear(Received("signal", name, number=self._signals[name]), payloads)
+
+    async def _hear(self, received: Received, payloads: Sequence[Any]) -> Verdict:
+        decision = read_decision(received.name, opened(payloads))
         if isinstance(decision, Malformed):
             self.journal.note(f"not understood: {decision}")
             self.journal.ledger.say_refused("unknown", decision.name, f"not understood: {decision.why}")
             return Verdict(accepted=False, why=decision.why)
-        verdict = self._judge(decision)
+        verdict = await self._judge(decision, received)
         self._remember(decision, verdict)
         return verdict
 
@@ -115,11 +129,13 @@ class Desk:
         what = "accepted" if verdict.accepted else "refused"
         self.journal.note(f"{decision.kind} by {decision.by} {what}: {detail}")
 
-    def _judge(self, decision: Decision) -> Verdict:
+    async def _judge(self, decision: Decision, received: Received) -> Verdict:
         if self.journal.status.outcome is not None or (self._work is not None and self._work.done()):
             return Verdict(accepted=False, why="it has ended already")
         if isinstance(decision, Judgement):
-            return self.gate.judge(decision)
+            return await self.gate.judge(decision, received)
+        if decision.kind == names.REMIND:
+            return self.gate.remind(decision)
         if decision.kind != names.RETRY:
             return self._halt(decision)
         if self.escalation is None:

@@ -1,20 +1,30 @@
 """The gate: waits for people to authorize exactly one digest, until it expires."""
 
-from datetime import timedelta
+import contextlib
+from datetime import datetime, timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from runbook import names, steps
-    from runbook.decision import Judgement, Verdict
+    from runbook.decision import Instruction, Judgement, Verdict
+    from runbook.gate_rules import accepted, expired, refusal_of
     from runbook.image import Image
     from runbook.orders import Orders
     from runbook.span import spoken
-    from runbook.status import GateView, GivenApproval, Outcome
+    from runbook.status import GateView, GivenDecision, Outcome, RefusedDecision
+    from workflows.alarm import Alarm
     from workflows.concurrency import Afterwards
-    from workflows.escalation import how_to_send
     from workflows.failure import Stop
+    from workflows.gate_view import gate_view
     from workflows.journal import Journal, time_left
+    from workflows.performing import perform
+    from workflows.proof import Proof, Proofs
+    from workflows.sender import Received, sender_of
+
+_REFUSALS_SHOWN = 20
+_REMINDED_EVERY = timedelta(minutes=1)
 
 
 class Gate:
@@ -22,17 +32,23 @@ class Gate:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._rejection: Judgement | None = None
+        self._alarm = Alarm(journal)
+        self._proofs = Proofs(journal)
+        self._orders: Orders | None = None
+        self._looking = 0
+        self._over = False
+        self._asked: datetime | None = None
+        self._told = 0
 
     async def authorize(self, orders: Orders, image: Image, changelog: str) -> list[str]:
         """Who approved, once enough people did. Raises Stop when it is rejected or expires."""
         view = self._open(orders, image, changelog)
         self._journal.stage("gate")
-        self._journal.ledger.say("worker", "gate", "opened", image.reference, digest=image.digest)
+        self._journal.ledger.say("worker", "gate", "opened", image.reference, digest=image.digest, evidence=view.policy)
         with Afterwards(lambda: self._close(view)):
             await self._decided(orders, view)
-        if self._rejection is not None:
-            who, why = self._rejection.by, self._rejection.comment or "without a comment"
+        if view.rejection is not None:
+            who, why = view.rejection.by, view.rejection.comment or "without a comment"
             raise Stop(Outcome.REJECTED, f"rejected by {who}: {why}")
         approvers = [approval.by for approval in view.approvals]
         await self._journal.ledger.keep(
@@ -40,96 +56,156 @@ class Gate:
         )
         return approvers
 
-    def judge(self, judgement: Judgement) -> Verdict:
-        """What becomes of this decision, at once."""
-        verdict = self._verdict(judgement)
-        if verdict.accepted and judgement.kind == names.REJECT:
-            self._rejection = judgement
-        elif verdict.accepted and self._journal.status.gate is not None:
-            self._journal.status.gate.approvals.append(
-                GivenApproval(by=judgement.by, at=workflow.now(), comment=judgement.comment)
-            )
-        return verdict
+    async def judge(self, judgement: Judgement, received: Received) -> Verdict:
+        """What becomes of this decision: at once, unless its time or its signature must be looked into first."""
+        refusal, key = refusal_of(self._journal.status, judgement), ""
+        if refusal is None:
+            self._looking += 1
+            with Afterwards(self._looked):
+                proof = await self._looked_into(judgement, received)
+            # Meanwhile others may have decided.
+            refusal, key = proof.refusal or refusal_of(self._journal.status, judgement), proof.key
+        return self._refuse(judgement, received, refusal) if refusal else self._count(judgement, received, key)
 
-    def _verdict(self, judgement: Judgement) -> Verdict:
+    def remind(self, instruction: Instruction) -> Verdict:
+        """Tell the approvers who have not decided, because somebody asks for it."""
+        gate, now = self._journal.status.gate, workflow.now()
+        if gate is None or not gate.open:
+            return Verdict(accepted=False, why="the gate is not open: nobody is waited for")
+        if self._asked is not None and now - self._asked < _REMINDED_EVERY:
+            return Verdict(accepted=False, why="the approvers were reminded less than a minute ago")
+        self._asked = now
+        why = f": {instruction.reason}" if instruction.reason else ""
+        self._tell(f"asked/{now:%Y%m%dT%H%M%S}", f"{instruction.by} asks you to decide{why}")
+        return Verdict(accepted=True, why=f"told: {', '.join(_undecided(gate))}")
+
+    @property
+    def _opened(self) -> tuple[Orders, GateView]:
         view = self._journal.status.gate
-        if view is None or not view.open:
-            when = "is not open yet: wait for it" if view is None else "is closed"
-            if self._journal.status.kind == "rollback":
-                when = "of a rollback doesn't exist"
-            return Verdict(accepted=False, why=f"the gate {when}; the decision does not count")
-        if self._is_decided(view) or workflow.now() >= view.expires:
-            return Verdict(accepted=False, why="the gate is decided already, or has expired")
-        if judgement.by not in view.approvers:
-            return Verdict(
-                accepted=False, why=f"{judgement.by} may not decide here; these may: {', '.join(view.approvers)}"
-            )
-        if judgement.digest != view.digest:
-            return Verdict(accepted=False, why=f"{judgement.digest} is not the digest on show, {view.digest}")
-        if judgement.kind == names.APPROVE:
-            return self._approval_verdict(judgement, view)
-        return Verdict(accepted=True, why="rejected: the release ends here")
-
-    def _approval_verdict(self, judgement: Judgement, view: GateView) -> Verdict:
-        if judgement.by == self._journal.status.requested_by and not view.requester_may_approve:
-            return Verdict(accepted=False, why=f"{judgement.by} asked for this release and may not approve it")
-        if judgement.by in [approval.by for approval in view.approvals]:
-            return Verdict(accepted=False, why=f"{judgement.by} approved already; another person is needed")
-        missing = view.needed - len(view.approvals) - 1
-        return Verdict(
-            accepted=True, why=f"approved; {missing} more needed" if missing else "approved: promotion begins"
-        )
+        assert view is not None, "asked for before the gate opened"  # noqa: S101 - a bug, not an input
+        assert self._orders is not None, "asked for before the gate opened"  # noqa: S101 - a bug, not an input
+        return self._orders, view
 
     def _open(self, orders: Orders, image: Image, changelog: str) -> GateView:
-        policy = orders.project.gate
-        lane = self._journal.status.workflow_id
-        payload = f'{{"by":"YOU","digest":"{image.digest}","comment":""}}'
-        self._journal.status.digest = image.digest
-        self._journal.status.gate = GateView(
-            image=image.reference,
-            digest=image.digest,
-            commit=orders.plan.commit,
-            plan=orders.plan.fingerprint,
-            needed=policy.approvals,
-            approvers=policy.approvers,
-            requester_may_approve=policy.requester_may_approve,
-            opened=workflow.now(),
-            expires=workflow.now() + policy.expires_after,
-            changelog=changelog,
-            payload=payload,
-            how_to=[how_to_send(lane, name, payload) for name in (names.APPROVE, names.REJECT)],
-        )
-        return self._journal.status.gate
+        status = self._journal.status
+        self._orders = orders
+        status.digest = image.digest
+        status.gate = view = gate_view(orders, status.workflow_id, image, changelog)
+        if orders.project.gate.has_hours:
+            self._journal.soon(self._show_hours())
+        return view
 
     def _close(self, view: GateView) -> None:
         view.open = False
         self._journal.changed()
 
-    def _is_decided(self, view: GateView) -> bool:
-        return self._rejection is not None or len(view.approvals) >= view.needed
+    async def _show_hours(self) -> None:
+        """Only for people to see: it is asked again, with all insistence, before production changes."""
+        orders, view = self._opened
+        with contextlib.suppress(ActivityError):
+            view.window = (await perform(steps.WINDOW, orders.window_to_check(workflow.now()))).why
+            self._journal.changed()
 
     async def _decided(self, orders: Orders, view: GateView) -> None:
-        every = orders.project.gate.remind_every
-        told = 0
-        while not self._is_decided(view):
-            if told == 0 or every is not None:
-                self._tell(orders, view, told)
-                told += 1
+        every, reminders = orders.project.gate.reminds_every, 0
+        self._tell("0")
+        while not view.is_decided:
             left = time_left(view.expires)
             try:
                 await workflow.wait_condition(
-                    lambda: self._is_decided(view),
+                    lambda: view.is_decided,
                     timeout=min(left, every or left),
                     timeout_summary="the gate waits for people",
                 )
             except TimeoutError:
                 if time_left(view.expires) <= timedelta(0):
-                    waited = spoken(orders.project.gate.expires_after)
-                    raise Stop(Outcome.EXPIRED, f"the gate expired: not enough approvals in {waited}") from None
+                    await self._expire(orders, view)
+                else:
+                    reminders += 1
+                    self._tell(f"{reminders}", "Reminder")
 
-    def _tell(self, orders: Orders, view: GateView, told: int) -> None:
-        given = {approval.by for approval in view.approvals}
-        missing = [name for name in view.approvers if name not in given]
-        title = f"{'Reminder: ' if told else ''}{orders.ref.project} {orders.ref.version} waits at the gate"
-        body = "\n".join([f"What will run: {view.image}", f"Still to decide: {', '.join(missing)}", *view.how_to])
-        self._journal.soon(self._journal.try_to(steps.NOTIFY, orders.notice("approvers", f"gate/{told}", title, body)))
+    async def _expire(self, orders: Orders, view: GateView) -> None:
+        """The time of arrival decides: what came in time and is still looked into is waited for, nothing else."""
+        self._over = True
+        await workflow.wait_condition(lambda: view.is_decided or not self._looking)
+        if not view.is_decided:
+            waited = spoken(orders.project.gate.expires_after)
+            raise Stop(Outcome.EXPIRED, f"the gate expired: not enough approvals in {waited}")
+
+    async def _looked_into(self, judgement: Judgement, received: Received) -> Proof:
+        orders, view = self._opened
+        if self._over:
+            return Proof(expired(view))
+        if workflow.now() >= view.expires and not await self._came_in_time(view, received):
+            return Proof(expired(view))
+        if not view.signed or judgement.signature is None:
+            return Proof(None)
+        return await self._proofs.of(orders, view, judgement)
+
+    async def _came_in_time(self, view: GateView, received: Received) -> bool:
+        """No worker may have run when it came: Temporal knows when that was."""
+        sent = await sender_of(self._journal, received)
+        return sent is not None and sent.at < view.expires
+
+    def _looked(self) -> None:
+        self._looking -= 1
+
+    def _count(self, judgement: Judgement, received: Received, key: str) -> Verdict:
+        _, view = self._opened
+        verdict = accepted(view, judgement)
+        given = GivenDecision(
+            by=judgement.by,
+            at=workflow.now(),
+            comment=judgement.comment,
+            key=key,
+            signature=judgement.signature or "",
+        )
+        if judgement.kind == names.REJECT:
+            view.rejection = given
+        else:
+            view.approvals.append(given)
+        self._journal.soon(self._identify(judgement.kind, given, received))
+        return verdict
+
+    async def _identify(self, kind: str, given: GivenDecision, received: Received) -> None:
+        found = await sender_of(self._journal, received)
+        if found is not None:
+            given.sender = found.told
+            self._journal.ledger.say(given.by, kind, "sent", f"{found.told}, says Temporal's history")
+            self._journal.changed()
+
+    def _refuse(self, judgement: Judgement, received: Received, verdict: Verdict) -> Verdict:
+        view = self._journal.status.gate
+        if view is None:
+            return verdict
+        refused = RefusedDecision(
+            kind=judgement.kind,
+            by=judgement.by,
+            at=workflow.now(),
+            why=verdict.why,
+            suspicious=verdict.suspicious,
+        )
+        view.refused += 1
+        view.refusals.append(refused)
+        if len(view.refusals) > _REFUSALS_SHOWN:
+            view.refusals.remove(next((each for each in view.refusals if not each.suspicious), view.refusals[0]))
+        if verdict.suspicious and self._orders is not None:
+            self._alarm.ring(self._orders, refused, received)
+        return verdict
+
+    def _tell(self, key: str, why: str = "") -> None:
+        orders, view = self._opened
+        title = f"{orders.ref.project} {orders.ref.version} waits at the gate"
+        lines = [
+            *([why] if why else []),
+            f"What will run: {view.image}",
+            f"Still to decide: {', '.join(_undecided(view))}",
+            *view.how_to,
+        ]
+        notice = orders.notice("approvers", f"gate/{key}", f"Reminder: {title}" if why else title, "\n".join(lines))
+        self._journal.soon(self._journal.try_to(steps.NOTIFY, notice))
+
+
+def _undecided(view: GateView) -> list[str]:
+    given = {approval.by for approval in view.approvals}
+    return [name for name in view.approvers if name not in given]

@@ -1,6 +1,7 @@
 """What a release and a rollback have in common: how a run opens, is attended and concludes."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ class Lane(Desk):
 
     def open(self, kind: str, known: ReleaseRef) -> None:
         """Begin the status, before any message is heard."""
+        self._signals = Counter()
         self.journal = Journal(
             known,
             Status(

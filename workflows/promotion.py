@@ -8,11 +8,13 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from runbook import steps
+    from runbook.approval import departure
     from runbook.image import Image
     from runbook.message import Finding, Order
     from runbook.orders import Orders
     from runbook.project import OnUnhealthy
     from runbook.service import HealthToVerify, WayBack
+    from runbook.status import Outcome
     from runbook.step import Step
     from runbook.trouble import Cause
     from runbook.way_back import common
@@ -66,6 +68,7 @@ class Promotion:
             await self._insist(steps.SOAK, self._orders.soak_to_watch(self._image))
 
     async def _swap(self, host: str) -> None:
+        self._refuse_unapproved()
         self._touched.append(host)
         order = self._orders.swap_to_make(host, self._image, self._ways_back[host])
         swapped = await self._insist(steps.SWAP, order)
@@ -73,6 +76,13 @@ class Promotion:
         if swapped.downtime:
             self.downtime.append(f"{host}: {swapped.downtime}")
         await self._insist(steps.HEALTH, self._health(host))
+
+    def _refuse_unapproved(self) -> None:
+        """What was approved is what runs: asked before every host, of the very values that its orders are made from."""
+        view = self._lane.journal.status.gate
+        why = departure(view, self._image, self._orders.plan.fingerprint) if view else "nothing was approved"
+        if why:
+            raise Stop(Outcome.ABORTED, why)
 
     def _health(self, host: str) -> HealthToVerify:
         return self._orders.health_to_verify(host, self._image, self._containers.get(host))

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.escalation import Escalation
     from workflows.gate import Gate
     from workflows.lane import Lane
+    from workflows.last_look import LastLook
     from workflows.order import reference
     from workflows.payload import undecoded
     from workflows.promotion import Promotion
@@ -83,9 +84,13 @@ class ReleaseWorkflow(Lane):
     async def promote(self, orders: Orders, image: Image, approvers: list[str], changelog: str) -> tuple[Outcome, str]:
         do, production = self.waiting.perform, orders.project.production
 
+        last_look = LastLook(self, orders, image)
+
         await side_by_side(do(steps.PULL, orders.image_to_pull(host, image)) for host in production.hosts)
+        await last_look.in_hours()
         ways_back = await side_by_side(do(steps.WAY_BACK, orders.way_back_to_record(host)) for host in production.hosts)
 
+        await last_look.confirm()
         async with Promotion(self, orders, image, ways_back) as promotion:
             for batch in production.batches():
                 await promotion.swap(batch)

@@ -48,10 +48,5 @@ async def _sender(events: AsyncIterator[HistoryEvent], sought: SenderToIdentify)
 def _identified(event: HistoryEvent, identity: str) -> IdentifiedSender:
     principal = f"{event.principal.type}:{event.principal.name}" if event.principal.name else ""
     shown = identity[:_LONGEST] or "no identity"
-    proven = f", authenticated as {principal}" if principal else ""
-    return IdentifiedSender(
-        identity=shown,
-        principal=principal[:_LONGEST],
-        at=event.event_time.ToDatetime(tzinfo=UTC),
-        summary=f"sent by {shown}{proven}"[:149],
-    )
+    found = IdentifiedSender(identity=shown, principal=principal[:_LONGEST], at=event.event_time.ToDatetime(tzinfo=UTC))
+    return found.model_copy(update={"summary": f"sent by {found.told}"[:149]})

@@ -1,13 +1,16 @@
 """What a crew finds at each step when all is well."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
-from runbook import artifact, command, commit, pipeline, plan, record, service
+from activities.window import release_window
+from runbook import approval, artifact, command, commit, drift, pipeline, plan, record, sender, service, window
 from runbook.message import Finding, Order
 from tests.projects import COMMIT, DIGEST, OLD_DIGEST, image, project
 
 URL = "https://git.example.net"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FOUND: dict[type[Order], Callable[[Any], Finding]] = {
     plan.ReleaseToPlan: lambda order: plan.Plan(
@@ -34,6 +37,10 @@ _FOUND: dict[type[Order], Callable[[Any], Finding]] = {
     artifact.ImageToScan: lambda _: command.FinishedCommand(seconds=0.1),
     command.CommandToRun: lambda _: command.FinishedCommand(seconds=0.1),
     command.SmokeTest: lambda _: command.FinishedCommand(seconds=0.1),
+    approval.SignatureToVerify: lambda _: approval.VerifiedSignature(ok=True, why="signed", key="ssh-ed25519 SHA256:k"),
+    sender.SenderToIdentify: lambda order: sender.IdentifiedSender(identity=f"{order.name}@desk", at=EPOCH),
+    window.WindowToCheck: lambda order: release_window(order.policy, order.at),
+    drift.DriftToFind: lambda _: drift.FoundDrift(),
     record.NoticeToSend: lambda order: record.SentNotice(notice=order.key),
     record.EntriesToKeep: lambda _: record.KeptEntries(head="sha256:1"),
     record.ReleaseToRecord: lambda _: record.RecordedRelease(release=1, url=f"{URL}/releases/1"),

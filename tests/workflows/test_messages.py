@@ -30,7 +30,9 @@ async def send_all_wrong(lane: LaneOfTests, handle: Handle) -> None:
             assert f"not understood: {name}: " in message, (shape, message)
             assert len(message) <= 600
     after = await lane.status(handle)
-    assert len(after.messages) + after.unheard == len(before.messages) + before.unheard + 7 * len(WRONG)
+    assert len(after.messages) + after.unheard == len(before.messages) + before.unheard + (len(BY_SIGNAL) + 1) * len(
+        WRONG
+    )
     assert _untouched(before) == _untouched(after)
     board = await handle.query(names.BOARD)
     assert "not understood: decide: " in board
