@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.chaos.worker import SANDBOX
 
 WORKERS = 3
 _PIPELINE_SECONDS = 0.1
+_WORKER_WITHIN = 180.0
 
 
 class ChaosHouse(House):
@@ -33,6 +36,8 @@ class ChaosHouse(House):
         self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(_PIPELINE_SECONDS)])
         self._checkout = checkout
         self.crew: list[Program] = []
+        self._worker_numbers = itertools.count(1)
+        self._ever: list[Program] = []
         self.chaos = root / "chaos"
         self.chaos.mkdir(parents=True, exist_ok=True)
         self.idle()
@@ -48,7 +53,7 @@ class ChaosHouse(House):
         write_shots(self.plan, between, [])
 
     def close(self) -> None:
-        for program in self.crew:
+        for program in self._ever:
             if program.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(program.pid, signal.SIGCONT)
@@ -75,14 +80,28 @@ class ChaosHouse(House):
     async def fill_crew(self) -> None:
         """Replace whoever is dead, and wait until the new ones poll."""
         self.crew = [program for program in self.crew if program.running()]
-        new = [self._another() for _ in range(WORKERS - len(self.crew))]
-        self.crew += new
-        await asyncio.gather(*(asyncio.to_thread(program.wait_for, "worker ready", 180.0) for program in new))
+        missing = WORKERS - len(self.crew)
+        self.crew += await asyncio.gather(*(asyncio.to_thread(self._started) for _ in range(missing)))
+
+    def _started(self) -> Program:
+        """A worker that polls. One whose server goes away while it starts ends, and is started again, as by systemd."""
+        deadline = time.monotonic() + _WORKER_WITHIN
+        while True:
+            program = self._another()
+            try:
+                program.wait_for("worker ready", _WORKER_WITHIN)
+            except RuntimeError:
+                if program.running() or time.monotonic() > deadline:
+                    program.kill()
+                    raise
+            else:
+                return program
 
     def _another(self) -> Program:
-        self._workers += 1
-        program = self._program(f"worker-{self._workers}", self.worker_words(), self.worker_environment())
+        number = next(self._worker_numbers)
+        program = self._program(f"worker-{number}", self.worker_words(), self.worker_environment())
         program.start()
+        self._ever.append(program)
         return program
 
     def kill_crew(self) -> None:
