@@ -1,6 +1,7 @@
 """The starter as a process: its words, its exit status, its manners at a terminal."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
@@ -9,7 +10,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from temporalio import workflow
@@ -141,27 +142,26 @@ async def test_an_interrupted_watch_says_that_the_release_goes_on(temporal: Temp
     assert (await operator.until_the_gate()).outcome is None
 
 
+@pytest.mark.parametrize(("answer", "status", "told"), [("n", 2, "nothing was decided"), ("y", 0, "approve accepted")])
 async def test_at_a_terminal_the_digest_is_shown_and_must_be_confirmed(
-    temporal: TemporalServer, operator: Operator
+    temporal: TemporalServer, operator: Operator, answer: str, status: int, told: str
 ) -> None:
     await release(operator, temporal)
-    words = ["approve", operator.project, "--as", "alice"]
-    left, said = await at_a_terminal(words, temporal, {"exactly this?": "n"})
-    assert (left, "nothing was decided" in said) == (2, True)
-    left, said = await at_a_terminal(words, temporal, {"exactly this?": "y"})
-    assert (left, "approve accepted" in said) == (0, True)
-    assert DIGEST in said
+    terminal = await Terminal.running(["approve", operator.project, "--as", "alice"], temporal)
+    await terminal.shows("exactly this?")
+    assert DIGEST in terminal.screen
+    terminal.type(answer)
+    assert await terminal.left() == status
+    assert told in terminal.screen
 
 
 async def test_at_a_terminal_the_board_is_live_and_stays(temporal: TemporalServer, operator: Operator) -> None:
     await release(operator, temporal)
-    watching = asyncio.create_task(at_a_terminal(["watch", operator.project], temporal, {}))
-    await asyncio.sleep(2)
+    terminal = await Terminal.running(["watch", operator.project], temporal)
+    await terminal.shows("the gate waits for people")
     await operator.approve()
-    left, said = await watching
-    assert left == 0
-    assert "the gate waits for people" in said
-    assert f"{operator.project} 1.4.0: released" in said
+    assert await terminal.left() == 0
+    assert f"{operator.project} 1.4.0: released" in terminal.screen
 
 
 async def release(operator: Operator, temporal: TemporalServer) -> None:
@@ -172,23 +172,39 @@ async def release(operator: Operator, temporal: TemporalServer) -> None:
     await operator.until_the_gate()
 
 
-async def at_a_terminal(words: list[str], temporal: TemporalServer, answers: dict[str, str]) -> tuple[int, str]:
-    """Run it at a terminal of its own and type an answer to each question; its status, and what was on the screen."""
-    ours, theirs = pty.openpty()
-    variables = {**temporal.environment, "TERM": "xterm", "COLUMNS": "180", "LINES": "60"}
-    process = await start_starter(words, variables, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    screen = await asyncio.to_thread(_converse, ours, dict(answers))
-    os.close(ours)
-    return (await ended(process)).status, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
+class Terminal:
+    """A terminal of its own for one command; `screen` is all that was on it."""
 
+    def __init__(self, process: asyncio.subprocess.Process, descriptor: int) -> None:
+        self.screen = ""
+        self._process = process
+        self._descriptor = descriptor
+        self._reading = asyncio.create_task(asyncio.to_thread(self._read))
 
-def _converse(terminal: int, answers: dict[str, str]) -> str:
-    screen = ""
-    while True:
-        try:
-            screen += os.read(terminal, 65536).decode(errors="replace")
-        except OSError:
-            return screen
-        for question in [question for question in answers if question in screen]:
-            os.write(terminal, f"{answers.pop(question)}\n".encode())
+    @classmethod
+    async def running(cls, words: list[str], temporal: TemporalServer) -> Self:
+        ours, theirs = pty.openpty()
+        variables = {**temporal.environment, "TERM": "xterm", "COLUMNS": "180", "LINES": "60"}
+        process = await start_starter(words, variables, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        return cls(process, ours)
+
+    async def shows(self, text: str) -> None:
+        async with asyncio.timeout(60):
+            while text not in self.screen:
+                assert not self._reading.done(), self.screen
+                await asyncio.sleep(0.05)
+
+    def type(self, line: str) -> None:
+        os.write(self._descriptor, f"{line}\n".encode())
+
+    async def left(self) -> int:
+        status = (await ended(self._process)).status
+        await self._reading
+        os.close(self._descriptor)
+        return status
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):
+            while more := os.read(self._descriptor, 65536):
+                self.screen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", more.decode(errors="replace"))
