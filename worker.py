@@ -92,7 +92,7 @@ def main(reach: Reach | None = None) -> NoReturn:
         sys.stderr.write("".join(f"{fault}\n" for fault in bad.faults))
         end(2)
     redaction = Redaction()
-    redaction.learn(target.secrets() | settings.secrets())
+    redaction.learn(target.secrets() | settings.secrets() | known_secrets(settings.projects, read_secret))
     logs.configure(settings.log_format, settings.log_level, redaction)
     end(asyncio.run(work(settings, target, runtime, redaction, reach or Reach())))
 

@@ -42,7 +42,7 @@ async def ensure_search_attributes(client: Client) -> bool:
             there = await _listed(client)
     except RPCError as error:
         log.warning(
-            "search attributes can't be registered, releases go on without them: let an administrator add them",
+            "search attributes can't be registered, releases go on without them: let an administrator add them, then restart the worker",
             names=sorted(OURS),
             why=error.message,
         )
