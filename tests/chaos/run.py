@@ -34,6 +34,7 @@ _LONGEST = 60.0
 _LONGER_FOR_A_SHOT = 45.0
 _LOOK_EVERY = 0.25
 _AFTERMATH = 1.5
+_QUIET_AFTER = 2.0
 _numbers = itertools.count(1)
 
 
@@ -151,6 +152,8 @@ class Player:
                 self._house.kill_crew()
                 await service.replace()
             elif shot.fault == KILL_OWNER:
+                await service.settle()
+                await asyncio.sleep(_QUIET_AFTER)
                 os.kill(await self._owner(), signal.SIGKILL)
             elif shot.fault in {TEMPORAL, TEMPORAL_20}:
                 await service.take_temporal(20.0 if shot.fault == TEMPORAL_20 else 0.0)

@@ -52,6 +52,9 @@ class Service:
 
     async def _suffer(self, shot: Shot, pid: int) -> None:
         if shot.fault == KILL:
+            # It notes that it dies before it does.
+            while any(program.pid == pid and program.running() for program in self._house.crew):
+                await asyncio.sleep(_LOOK_EVERY)
             await self.replace()
         elif shot.fault == STOP:
             await self._wake(shot, pid)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -74,6 +75,8 @@ class Houses:
         self.open: list[ChaosHouse] = []
 
     async def __aenter__(self) -> Self:
+        # Whoever waits for a program to come up keeps a thread meanwhile.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(16 * self._count))
         self.open = [opened(self._root / f"{number}", self._checkout) for number in range(1, self._count + 1)]
         try:
             for house in self.open:
