@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.cells import all_cells, chosen, packed
 from tests.chaos.sweep import Houses, recorded, sweep
 
-SEED, CELLS, PER_RUN = 6, 20, 12
+SEED, CELLS, PER_RUN = 6, 14, 12
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
