@@ -1,5 +1,6 @@
 """Production: canary first, batch by batch, each healthy before the next; all or previous everywhere."""
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -35,7 +36,7 @@ async def test_between_batches_it_pauses_as_long_as_the_project_says(lane: LaneO
     handle = await lane.approved()
     await handle.result()
     starts = [lane.crew.of(steps.SWAP, host)[0].at for host in HOSTS]
-    gaps = [(after - before) for before, after in zip(starts, starts[1:], strict=False)]
+    gaps = [(after - before) for before, after in itertools.pairwise(starts)]
     assert all(timedelta(minutes=10) <= gap < timedelta(minutes=11) for gap in gaps), gaps
 
 
@@ -59,7 +60,10 @@ async def test_an_unhealthy_second_host_returns_what_was_touched_and_stops_the_r
 
 @pytest.mark.parametrize("step", [steps.VERIFY, steps.SOAK])
 async def test_a_late_failure_returns_every_host(lane: LaneOfTests, step: Step[Any, Any]) -> None:
-    lane.crew.at(step, failing(Cause.UNHEALTHY, "3 failures in 1 min"))
+    # The time-skipping server does not know what to make of a cancellation that meets an end: the others go on.
+    for host in (FIRST, SECOND):
+        lane.crew.hold(step, host)
+    lane.crew.at(step, failing(Cause.UNHEALTHY, "3 failures in 1 min"), THIRD if step is steps.VERIFY else "")
     handle = await lane.approved()
     assert (await lane.result(handle)).outcome is Outcome.ROLLED_BACK
     assert sorted(done.host for done in lane.crew.of(steps.PUT_BACK)) == HOSTS
@@ -103,7 +107,7 @@ async def test_who_does_not_answer_in_promotion_gets_production_returned(lane: L
 async def test_whoever_stops_it_in_promotion_gets_production_returned(
     lane: LaneOfTests, step: Step[Any, Any], how: str
 ) -> None:
-    hold = lane.crew.hold(step, "" if step in {steps.RECORD, steps.SOAK} else FIRST, stubborn=step.changes)
+    hold = lane.crew.hold(step, stubborn=step.changes)
     handle = await lane.approved()
     await hold.reached.wait()
     if how == "cancel":
