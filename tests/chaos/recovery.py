@@ -66,7 +66,9 @@ class Times:
             figures = [f"{value:.2f} s" for times in (self.again[step], self.after[step]) for value in _told(times)]
             rows.append(f"| {title} | {' | '.join(figures)} | {limit:g} s until it runs again |")
         median, worst = _told(self.signal)
-        rows.append(f"| the gate, then a signal at once | {median:.2f} s | {worst:.2f} s | | | {_AFTER_A_SIGNAL:g} s |")
+        rows.append(
+            f"| the gate, and a signal 0.5 s later | {median:.2f} s | {worst:.2f} s | | | {_AFTER_A_SIGNAL:g} s |"
+        )
         return rows
 
     @property

@@ -35,6 +35,7 @@ _LONGER_FOR_A_SHOT = 45.0
 _LOOK_EVERY = 0.25
 _AFTERMATH = 1.5
 _QUIET_AFTER = 2.0
+_NOTICED_AFTER = 0.5
 _numbers = itertools.count(1)
 
 
@@ -155,6 +156,8 @@ class Player:
                 await service.settle()
                 await asyncio.sleep(_QUIET_AFTER)
                 os.kill(await self._owner(), signal.SIGKILL)
+                # At once, the server still gives the decision to the dead worker's poll, for its 10 s.
+                await asyncio.sleep(_NOTICED_AFTER)
             elif shot.fault in {TEMPORAL, TEMPORAL_20}:
                 await service.take_temporal(20.0 if shot.fault == TEMPORAL_20 else 0.0)
             elif shot.fault == STOP:
