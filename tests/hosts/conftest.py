@@ -1,9 +1,7 @@
 """The fleet of the session, and what a test of it needs of its own."""
 
-import gc
 from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import docker
 import pytest
@@ -17,14 +15,6 @@ from tests.hosts.registries import Registry
 from tests.hosts.shop import Shop
 
 NAMES = ("one", "two", "three")
-# Docker's SDK leaves a socket that could not connect to the garbage collector: it can't, once a host was cut off.
-LOST = "ignore:unclosed <socket.socket fd=.*, family=1:ResourceWarning"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.filterwarnings(LOST))
 
 
 @pytest.fixture(scope="session")
@@ -55,12 +45,12 @@ def clean(whole_fleet: Fleet) -> Generator[Fleet]:
 @pytest.fixture
 async def shop(clean: Fleet, registry: Registry) -> AsyncGenerator[Shop]:
     hosts = Hosts()
+    made = Shop(clean, registry, hosts)
     try:
-        yield Shop(clean, registry, hosts)
+        yield made
     finally:
+        await made.probe.aclose()
         await hosts.close()
-        # What LOST lets pass is let pass in the test it belongs to.
-        gc.collect()
 
 
 @pytest.fixture

@@ -74,8 +74,9 @@ class Shop:
         self.fleet = fleet
         self.registry = registry
         self.hosts = hosts
-        self.activities = HostActivities(hosts, HttpProbe(), SETTLE)
-        self.health = HealthActivities(HttpProbe(), hosts, settled=2.0, pause=0.2)
+        self.probe = HttpProbe()
+        self.activities = HostActivities(hosts, self.probe, SETTLE)
+        self.health = HealthActivities(self.probe, hosts, settled=2.0, pause=0.2)
 
     async def publish(self, version: str, kind: ImageKind = "good", **how: Any) -> Image:
         made = _built(version, kind=kind, **how)
