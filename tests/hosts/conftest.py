@@ -32,6 +32,11 @@ def registry(whole_fleet: Fleet) -> Registry:
     return whole_fleet.registry("open")
 
 
+@pytest.fixture(scope="session")
+def guarded(whole_fleet: Fleet, registry: Registry) -> Registry:
+    return whole_fleet.registry("guarded", auth=True, of=registry)
+
+
 @pytest.fixture
 def clean(whole_fleet: Fleet) -> Generator[Fleet]:
     """The fleet with nothing on it; what the test left is removed, whatever state it left a host in."""

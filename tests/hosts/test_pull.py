@@ -32,11 +32,6 @@ def service(shop: Shop, host: Host) -> Service:
     return shop.service(host)
 
 
-@pytest.fixture(scope="session")
-def guarded(whole_fleet: Fleet, registry: Registry) -> Registry:
-    return whole_fleet.registry("guarded", auth=True, of=registry)
-
-
 @pytest.fixture
 async def guarded_image(shop: Shop, guarded: Registry) -> Image:
     image = await shop.publish("1.0.1")
