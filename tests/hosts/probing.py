@@ -1,0 +1,89 @@
+"""Asks a service all the time, from a process of its own, and tells for how long it did not answer."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+EVERY = 0.015
+_WITHIN = 1.0
+_PROCESSES = multiprocessing.get_context("forkserver")
+
+Look = tuple[float, bool]
+
+
+@dataclass
+class Probed:
+    """All looks, by when they began (seconds of the machine's monotonic clock); complete when the block has ended."""
+
+    looks: list[Look] = field(default_factory=list[Look])
+
+    @property
+    def away(self) -> float:
+        """Seconds from the last good look before a failed one to the next good one; the longest of such."""
+        longest, last_good, failed = 0.0, None, False
+        for began, good in self.looks:
+            if not good:
+                failed = True
+                continue
+            if failed and last_good is not None:
+                longest = max(longest, began - last_good)
+            last_good, failed = began, False
+        return longest
+
+    @property
+    def rate(self) -> float:
+        """Looks in a second."""
+        return (len(self.looks) - 1) / (self.looks[-1][0] - self.looks[0][0])
+
+
+@contextlib.contextmanager
+def probing(host: str, port: int) -> Generator[Probed]:
+    """Every 15 ms another look at /health, whether or not the one before has its answer."""
+    probed = Probed()
+    ours, theirs = _PROCESSES.Pipe()
+    process = _PROCESSES.Process(target=_probe, args=(host, port, theirs), daemon=True)
+    process.start()
+    assert ours.recv() == "begun"
+    try:
+        yield probed
+        ours.send("enough")
+        probed.looks = sorted(ours.recv())
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _probe(host: str, port: int, told: "Connection[Any, Any]") -> None:
+    told.send(asyncio.run(_looks(host, port, told)))
+
+
+async def _looks(host: str, port: int, told: "Connection[Any, Any]") -> Sequence[Look]:
+    looks: list[Look] = []
+    under_way: set[asyncio.Task[None]] = set()
+    told.send("begun")
+    following = time.monotonic()
+    while not told.poll():
+        task = asyncio.create_task(_look(host, port, looks))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        following = max(following + EVERY, time.monotonic())
+        await asyncio.sleep(following - time.monotonic())
+    await asyncio.gather(*under_way)
+    return looks
+
+
+async def _look(host: str, port: int, looks: list[Look]) -> None:
+    began, good = time.monotonic(), False
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_WITHIN):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+            good = b" 200 " in await reader.readline()
+            writer.close()
+    looks.append((began, good))
