@@ -182,17 +182,18 @@ async def test_an_approval_in_the_last_second_counts(lane: LaneOfTests) -> None:
     assert (await lane.result(handle)).outcome is Outcome.RELEASED
 
 
-@pytest.mark.parametrize(("early", "outcome"), [(60 * SECOND, Outcome.RELEASED), (-SECOND, Outcome.EXPIRED)])
+@pytest.mark.parametrize(("early", "outcome"), [(5 * SECOND, Outcome.RELEASED), (-SECOND, Outcome.EXPIRED)])
 async def test_what_is_heard_together_with_the_expiry_is_judged_by_when_it_came(
     idle_lane: LaneOfTests, early: timedelta, outcome: Outcome
 ) -> None:
-    """No worker runs while both arrive: the next one finds signal and timer in one task."""
+    """No worker runs while both arrive: the next one finds signal and timer in one task. Nothing is skipped meanwhile."""
     lane = idle_lane
     gate(lane, remind_every=None)
     lane.crew.at(steps.IDENTIFY_SENDER, SenderActivities(TemporalHistories(lane.client)).identify)
     async with lane.working(max_cached_workflows=0):
         handle = await lane.start()
         expires = view(await lane.at_gate(handle)).expires
+        await lane.env.sleep(60)  # until nothing is under way that the worker would leave behind
     await lane.pass_until(expires - early)
     await lane.approve(handle)
     await lane.pass_until(expires + 2 * SECOND)
