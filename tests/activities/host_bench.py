@@ -202,7 +202,7 @@ def a_free_port() -> int:
             return int(probe.getsockname()[1])
 
 
-async def answered(environment: EnvironmentTable, path: str = "/version", within: float = 5) -> dict[str, Any]:
+async def answered(environment: EnvironmentTable, path: str = "/version", within: float = 20) -> dict[str, Any]:
     """The JSON that the service answers once it answers 200."""
     url = f"http://{ADDRESS}:{environment.port}{path}"
     async with asyncio.timeout(within), local_client(timeout=within) as http:
@@ -241,9 +241,12 @@ class Killed(BaseException):
 
 
 class Interrupted:
-    """An engine whose caller is stopped just before its call number `at`: killed, or frozen until `thaw` is set."""
+    """An engine whose caller is stopped just before a call: killed, or frozen until `thaw` is set.
 
-    def __init__(self, engine: Engine, at: int, thaw: asyncio.Event | None = None) -> None:
+    `at` is the number of the call, or the name of a method, whose first call it is.
+    """
+
+    def __init__(self, engine: Engine, at: int | str, thaw: asyncio.Event | None = None) -> None:
         self._engine = engine
         self._at = at
         self._thaw = thaw
@@ -252,14 +255,14 @@ class Interrupted:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._engine, name)
-        return self._interrupted(found) if callable(found) else found
+        return self._interrupted(name, found) if callable(found) else found
 
-    def _interrupted(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def _interrupted(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(*args: Any) -> Any:
             self.calls += 1
-            if self.calls == self._at and self._thaw is None:
-                raise Killed
-            if self.calls == self._at and self._thaw:
+            if self._at in {self.calls, name} and not self.frozen.is_set():
+                if self._thaw is None:
+                    raise Killed
                 self.frozen.set()
                 await self._thaw.wait()
             return await method(*args)

@@ -86,9 +86,9 @@ async def put_back(bench: Bench, environment: EnvironmentTable, epoch: int, back
 
 
 async def killed(
-    bench: Bench, environment: EnvironmentTable, image: Image, epoch: int, at: int, settle: timedelta = SETTLE
+    bench: Bench, environment: EnvironmentTable, image: Image, epoch: int, at: int | str, settle: timedelta = SETTLE
 ) -> None:
-    """One attempt that dies before its call number `at`, or ends by itself before it comes to that."""
+    """One attempt that dies before this call, or ends by itself before it comes to that."""
     engine = Interrupted(await bench.engine(environment), at)
     try:
         await swap(bench, environment, image, epoch, engine=engine, settle=settle)
@@ -199,9 +199,11 @@ async def test_a_later_run_is_left_alone(bench: Bench, old: Image, new: Image) -
     environment = bench.environment()
     await swap(bench, environment, new, 20)
     before = await bench.shape(environment)
+    bench.forget_requests()
     with pytest.raises(Refused, match="run-20") as refused:
         await swap(bench, environment, old, 10)
     assert refused.value.cause == Cause.FENCED
+    assert all(line.startswith("GET ") for line in bench.requests())
     assert await bench.shape(environment) == before
 
 
@@ -258,7 +260,7 @@ async def test_a_corrected_env_file_counts_for_what_a_killed_attempt_created(
     environment = bench.environment()
     await bench.legacy(environment, old)
     # Dead after the creation, before the old one is touched.
-    await killed(bench, environment, new, 10, 6)
+    await killed(bench, environment, new, 10, "rename")
     assert "shop-new-10" in await names(bench, environment)
 
     async def corrected() -> list[str]:
@@ -315,6 +317,21 @@ async def test_killed_while_it_gives_the_service_back_it_still_gives_it_back(ben
         assert (await answered(environment))["version"] == "v1.0.0"
 
     await together(one(service, at) for at, service in services(bench, range(8, 22)))
+
+
+async def test_a_new_one_that_ended_is_not_started_again_while_nothing_serves(bench: Bench, old: Image) -> None:
+    environment, bad = bench.environment(), await bench.pulled("1.1.0", "exits_at_once")
+    before = await bench.legacy(environment, old)
+    await killed(bench, environment, bad, 10, "inspect")
+    engine = await bench.engine(environment)
+    async with asyncio.timeout(20):
+        while (await names(bench, environment))["shop-new-10"] != "restarting":
+            await asyncio.sleep(0.01)
+    bench.forget_requests()
+    with pytest.raises(Refused, match="serves again"):
+        await swap(bench, environment, bad, 10)
+    assert not any("shop-new-10/start" in line for line in bench.requests())
+    assert (await engine.inspect("shop")).id == before
 
 
 async def test_what_a_terminated_release_left_is_repaired_by_the_next(bench: Bench, old: Image, new: Image) -> None:
@@ -396,8 +413,8 @@ async def test_cancelled_in_the_middle_the_service_is_not_left_down(bench: Bench
     environment = bench.environment()
     await bench.legacy(environment, old)
     thaw = asyncio.Event()
-    # Frozen before the old one is stopped.
-    engine = Interrupted(await bench.engine(environment), 8, thaw)
+    # Frozen when the old one is stopped and the new one not started.
+    engine = Interrupted(await bench.engine(environment), "start", thaw)
     attempt = asyncio.create_task(swap(bench, environment, new, 10, engine=engine))
     await engine.frozen.wait()
     attempt.cancel()
