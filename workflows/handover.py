@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from runbook import names, steps
@@ -68,7 +68,7 @@ class Handover:
 
     async def _rolled_back(self, reason: str, asked_by: str, evidence: list[str]) -> RollbackResult:
         """The rollback's result; while the rollback of an earlier release still goes on, this one waits for it."""
-        pause, told = timedelta(minutes=1), False
+        pause, told = timedelta(seconds=2), False
         while True:
             try:
                 return await self._start(reason, asked_by, evidence)
@@ -106,4 +106,4 @@ class Handover:
 def _deepest(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error)
+    return error.message if isinstance(error, FailureError) else str(error)

@@ -13,10 +13,11 @@ from temporalio.worker import Worker
 
 from runbook import names, steps
 from runbook.status import Outcome, ReleaseResult, Status
+from runbook.trouble import Cause
 from tests.projects import DIGEST, OLD_DIGEST, project
 from tests.servers import TemporalServer
 from tests.workflows.conftest import ORDER, Handle
-from tests.workflows.crew import Crew, Hold
+from tests.workflows.crew import Crew, Hold, failing
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
@@ -99,7 +100,8 @@ async def test_a_worker_that_ends_in_the_middle_asks_nothing_more_of_temporal(re
     real.crew.at(steps.PULL, hold, "production-2")
     async with await real.worker():
         await handle.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
-        await real.until(handle, lambda status: hold.reached.is_set())
+        async with asyncio.timeout(20):
+            await hold.reached.wait()
     gc.collect()
     real.crew.forget(steps.PULL, "production-2")
     async with await real.worker():
@@ -128,3 +130,27 @@ async def test_workers_may_come_and_go_during_a_rollback(real: RealLane) -> None
         assert (await result(handle)).outcome is Outcome.ROLLED_BACK
     assert set(real.crew.fleet.values()) == {OLD_DIGEST}
     assert real.crew.effects[steps.POSTMORTEM.name] == 1
+
+
+async def test_the_rollback_of_an_earlier_release_is_waited_for(real: RealLane) -> None:
+    """Its release was terminated, so the lane was free: two rollbacks of one production must not overlap."""
+    real.crew = Crew(project())
+    real.crew.at(steps.SOAK, failing(Cause.UNHEALTHY, "checkout fails"))
+    hold = real.crew.hold(steps.PUT_BACK, "production-2")
+    async with await real.worker():
+        first = await real.start()
+        await real.until(first, lambda status: status.gate is not None)
+        await first.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
+        await hold.reached.wait()
+        await first.terminate("by mistake")
+        second = await real.start()
+        await real.until(second, lambda status: status.gate is not None)
+        await second.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
+        await real.until(second, lambda status: any("still goes on" in said for said in status.messages))
+        assert real.crew.count(steps.PUT_BACK, "production-1") == 1
+        hold.let_go.set()
+        assert (await result(second)).outcome is Outcome.ROLLED_BACK
+    assert real.crew.count(steps.PUT_BACK, "production-1") == 2
+    assert real.crew.effects[steps.POSTMORTEM.name] == 2
+    assert len(real.crew.told("a rollback waits for another")) == 1
+    assert set(real.crew.fleet.values()) == {OLD_DIGEST}
