@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,8 @@ from runbook.message import ReleaseRef
 from runbook.project import ArtifactTable, EnvironmentTable, ManifestTable
 from runbook.service import HostToPutBack, SwapToMake, WayBack
 
-ADDRESS = "127.0.7.31"
+# Of this process alone: two test processes must not take each other's ports.
+ADDRESS = f"127.7.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
 ENV_FILE = "/etc/opt/shop/production.env"
 SETTLE = timedelta(seconds=0.15)
 # For images that end at once: on a busy machine even that takes a while, and seen it ends the wait.
