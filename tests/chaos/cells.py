@@ -13,6 +13,7 @@ _MOST_LONG = 2
 _HOST_AFTER_HOST = {steps.SWAP.name, steps.HEALTH.name}
 # Two deaths of a worker are all that these bear before they ask for a person.
 _FEW_TRIES = {steps.UAT.name, steps.SCAN.name, steps.SMOKE_TEST.name}
+_FIRST_ROW = "[release ordered]"
 _ASIDE = {steps.NOTIFY.name, steps.LEDGER.name}
 
 
@@ -28,11 +29,11 @@ class Cell:
         kind, _, step = self.point.rpartition(":")[0].partition("/") if ":" in self.point else self.point.partition("/")
         name, _, host = step.partition("/")[0].partition("@")
         bare = name.partition("[")[0]
-        if bare in _ASIDE:
+        if bare in _ASIDE and _FIRST_ROW not in name:
             return "aside"
         if self.fault in ON_THE_WIRE and bare not in _FEW_TRIES:
             return f"{kind}/{name}@{host}"
-        if any(bare == each.name for each in steps.PREREQUISITES):
+        if _FIRST_ROW in name or any(bare == each.name for each in steps.PREREQUISITES):
             return "prerequisites"
         return f"{kind}/{bare}@{host}" if bare in _HOST_AFTER_HOST else f"{kind}/{bare}"
 

@@ -57,6 +57,7 @@ def test_prerequisites_are_one_phase_and_hosts_are_swapped_one_after_the_other()
     assert phase("release/uat/begun") == phase("release/ci-green/http GET /a/b:after")
     assert phase("release/swap@production-1/begun") != phase("release/swap@production-2/engine POST /c:before")
     assert phase("release/pull@production-1/begun") == phase("release/pull@production-2/kept")
+    assert phase("release/ledger[release ordered]/begun") == phase("release/uat/kept")
     assert phase("release/notify[gate/*]/begun") == phase("release/ledger[gate opened]/kept")
 
 
