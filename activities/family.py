@@ -165,6 +165,16 @@ class Family:
     def is_mine(self, member: Member) -> bool:
         return member.epoch == self.own.epoch
 
+    def after(self, changes: Sequence[tuple[Member, str, str]]) -> "Family":
+        """What it is once each of these has this name and is in this state."""
+        changed = {
+            member.id: Member(
+                member.container.model_copy(update={"name": name, "state": state}), *(self.own.parse(name) or (None, 0))
+            )
+            for member, name, state in changes
+        }
+        return Family([changed.get(member.id, member) for member in self.members], self.own)
+
     def refuse_if_fenced(self, host: str) -> None:
         """Raises Refused (cause FENCED) when a later run has been here."""
         later = max(self.members, key=lambda member: member.epoch, default=None)

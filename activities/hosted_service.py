@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -23,6 +23,9 @@ from runbook.project import CredentialsTable, EnvironmentTable
 # Looks at a container just started, as parts of the time it is given to fail.
 _LOOKS = (0.2, 0.3, 0.5)
 LOG_LINES = 15
+
+# Whether the service itself answers well within so many seconds from now.
+Answers = Callable[[float], Awaitable[bool]]
 
 
 class HostEngine(Protocol):
@@ -45,14 +48,24 @@ class HostEngine(Protocol):
 
 
 class HostedService:
-    """`settle` is how long a container just started is watched for ending at once."""
+    """`settle` is how long a container just started is watched for ending at once, unless `answers` says it serves."""
 
-    def __init__(self, engine: HostEngine, environment: EnvironmentTable, ref: ReleaseRef, settle: timedelta) -> None:
+    def __init__(
+        self,
+        engine: HostEngine,
+        environment: EnvironmentTable,
+        ref: ReleaseRef,
+        settle: timedelta,
+        answers: Answers | None = None,
+    ) -> None:
         self.engine = engine
         self.environment = environment
         self.ref = ref
         self.own = Names(environment.container, ref.epoch)
+        self.answered = False
         self._settle = settle.total_seconds()
+        # An address that is not the host's own is answered by other hosts too.
+        self._answers = answers if answers and "{host}" in environment.health else _silent
 
     async def look(self) -> Family:
         """The family as it is now.
@@ -101,9 +114,15 @@ class HostedService:
             await self.engine.stop(name, self.environment.stop_timeout)
 
     async def failure_of(self, name: str) -> ContainerDetails | None:
-        """The container's state when it ended or was restarted just after its start; None when it stays up."""
+        """The container's state when it ended or was restarted just after its start; None when it stays up.
+
+        A good answer of the service says as much, and asks nothing of the engine: `answered` is true then.
+        """
+        self.answered = False
         for part in _LOOKS:
-            await asyncio.sleep(self._settle * part)
+            if await self._answers(self._settle * part):
+                self.answered = True
+                return None
             details = await self.engine.inspect(name)
             if not details.steady:
                 return details
@@ -157,3 +176,8 @@ class HostedService:
                 await self.engine.rename(name, member.name)
             except Moved:
                 await self.engine.rename(name, Names(self.own.serving, family.latest).old)
+
+
+async def _silent(seconds: float) -> bool:
+    await asyncio.sleep(seconds)
+    return False

@@ -12,9 +12,10 @@ from activities.env_file import parsed
 from activities.errors import Refused, Unreachable
 from activities.family import Family, Member, Names
 from activities.hosted_service import HostEngine
-from activities.local_image import held
+from activities.local_image import pulled
 from activities.progress import handed_on
 from activities.putting_back import PuttingBack
+from activities.rehearsal import rehearsed
 from activities.swap import Swap
 from activities.way_back import way_back
 from runbook import steps
@@ -29,7 +30,9 @@ from runbook.service import (
     LogsToFetch,
     ProbedHost,
     PulledImage,
+    RehearsedRollback,
     RestoredHost,
+    RollbackToRehearse,
     RunningHost,
     SwappedContainer,
     SwapToMake,
@@ -83,10 +86,9 @@ class HostActivities:
     @performs(steps.PULL)
     async def pull(self, order: ImageToPull) -> PulledImage:
         engine, image = await self._engine(order), order.image
-        local, was_pulled = await held(engine, image.repository, image.digest, order.credentials)
-        how = "pulled" if was_pulled else "had"
+        local = await pulled(engine, image.repository, image.digest, order.credentials)
         return PulledImage(
-            summary=f"{order.host} {how} {image.tag}", evidence=[image.pinned, f"id {local.id}"], image_id=local.id
+            summary=f"{order.host} has {image.tag}", evidence=[image.pinned, f"id {local.id}"], image_id=local.id
         )
 
     @performs(steps.WAY_BACK)
@@ -96,6 +98,12 @@ class HostActivities:
     @performs(steps.STAGE)
     async def stage(self, order: SwapToMake) -> SwappedContainer:
         return await self._swap(order)
+
+    @performs(steps.REHEARSE)
+    async def rehearse(self, order: RollbackToRehearse) -> RehearsedRollback:
+        engine = await self._engine(order)
+        async with Downtime(self._probe, order.environment.health_url(order.host), {}) as downtime:
+            return await rehearsed(engine, order, self._lines(order), self._settle, downtime.answers)
 
     @performs(steps.SWAP)
     async def swap(self, order: SwapToMake) -> SwappedContainer:
@@ -126,10 +134,10 @@ class HostActivities:
         environment, host, image = order.environment, order.host, order.image
         engine = await self._engine(order)
         serving = (await self._family(order)).serving
-        local = await engine.image(image.pinned)
+        is_pinned = serving is not None and await _is_pinned(engine, serving, order)
         seen = await ask(self._probe, environment.health_url(host), environment.version_url(host), image.version)
         evidence = [_listed(serving), *seen.lines]
-        if serving is None or local is None or not _is_pinned(serving, local.id, order):
+        if serving is None or not is_pinned:
             raise Refused(
                 f"{host} does not list {image.reference} as {environment.container}, up: it has {_listed(serving)}; "
                 "somebody changed it since the swap",
@@ -148,7 +156,7 @@ class HostActivities:
     async def _swap(self, order: SwapToMake) -> SwappedContainer:
         engine = await self._engine(order)
         async with Downtime(self._probe, order.environment.health_url(order.host), handed_on()) as downtime:
-            made = await Swap(engine, order, self._lines(order), self._settle).make()
+            made = await Swap(engine, order, self._lines(order), self._settle, downtime.answers).make()
             await downtime.answers(_patience(order))
             return _within_budget(order, made, downtime.measured)
 
@@ -196,12 +204,15 @@ def _within_budget(order: SwapToMake, made: SwappedContainer, seen: Measured) ->
     )
 
 
-def _is_pinned(serving: Member, image_id: str, order: HealthToVerify) -> bool:
-    return (
-        serving.container.running
-        and serving.container.image_id == image_id
-        and order.container_id in {None, serving.id}
-    )
+async def _is_pinned(engine: HostEngine, serving: Member, order: HealthToVerify) -> bool:
+    container, image = serving.container, order.image
+    if not container.running or order.container_id not in {None, serving.id}:
+        return False
+    if container.image == image.reference:
+        # An engine lists a reference only as long as it still names the image that runs.
+        return True
+    local = await engine.image(image.pinned)
+    return local is not None and container.image_id == local.id
 
 
 def _listed(serving: Member | None) -> str:

@@ -9,7 +9,7 @@ from activities.clients.engine_errors import Moved, NotStarted
 from activities.errors import Refused, Unreachable
 from activities.family import Family, Member, Part
 from activities.heartbeat import ended, tell
-from activities.hosted_service import HostedService, HostEngine
+from activities.hosted_service import Answers, HostedService, HostEngine
 from activities.local_image import held
 from runbook.service import SwappedContainer, SwapToMake
 from runbook.trouble import Cause
@@ -23,12 +23,14 @@ Lines = Callable[[], Awaitable[list[str]]]
 class Swap:
     """One attempt. It may be killed between any two calls, and may go on after others took its place."""
 
-    def __init__(self, engine: HostEngine, order: SwapToMake, lines: Lines, settle: timedelta) -> None:
-        """`lines` reads the env file, where a container has to be created; `settle`: see HostedService."""
+    def __init__(
+        self, engine: HostEngine, order: SwapToMake, lines: Lines, settle: timedelta, answers: Answers | None = None
+    ) -> None:
+        """`lines` reads the env file, where a container has to be created; `settle`, `answers`: see HostedService."""
         self._engine = engine
         self._order = order
         self._lines = lines
-        self._service = HostedService(engine, order.environment, order.ref, settle)
+        self._service = HostedService(engine, order.environment, order.ref, settle, answers)
         self._own = self._service.own
         self._recorded = order.way_back.container_id if order.way_back else None
 
@@ -40,17 +42,14 @@ class Swap:
                 one serves again), or the host does not run what was recorded.
             Unreachable: the engine did not answer, the image is not to be had, the port is still taken.
         """
-        image, _ = await held(
-            self._engine, self._order.image.repository, self._order.image.digest, self._order.credentials
-        )
         for _ in range(_ROUNDS - 1):
             try:
-                return await self._attempt(image)
+                return await self._attempt()
             except Moved:
                 continue
-        return await self._attempt(image)
+        return await self._attempt()
 
-    async def _attempt(self, image: LocalImage) -> SwappedContainer:
+    async def _attempt(self) -> SwappedContainer:
         family = await self._service.look()
         if self._is_done(family):
             return await self._finished(family)
@@ -58,17 +57,25 @@ class Swap:
         made = self._made(family)
         if made and made.ended:
             await ended(self._put_old_back([]))
-        await self._prepare_new(family, image)
+        await self._prepare_new(family)
         taken = self._to_take(family)
-        if self._is_done(await self._service.take(taken)):
+        family = await self._service.take(taken)
+        if self._is_done(family):
             raise self._service.moved()
         await ended(self._change_over([name for _, name in taken]))
-        family = await self._service.look()
+        family = await self._changed(family, taken)
         if not self._is_done(family):
             raise self._service.moved()
         return await self._finished(family)
 
-    async def _prepare_new(self, family: Family, image: LocalImage) -> None:
+    async def _changed(self, family: Family, taken: Sequence[tuple[Member, str]]) -> Family:
+        """The family after the change: as each call left it where the service answers, else looked at once more."""
+        made = family.named(self._own.new)
+        if made is None or not self._service.answered:
+            return await self._service.look()
+        return family.after([(made, self._own.serving, "running"), *((m, name, "exited") for m, name in taken)])
+
+    async def _prepare_new(self, family: Family) -> None:
         leftover = family.named(self._own.new)
         if leftover and leftover.alive:
             return
@@ -76,11 +83,20 @@ class Swap:
         wanted = self._service.container(
             wanted_image.reference, wanted_image.version, wanted_image.digest, await self._lines()
         )
-        if leftover and await self._is_as(leftover, wanted, image):
+        if leftover and await self._is_as(leftover, wanted, await self._held()):
             return
         if leftover:
             await self._engine.remove(leftover.id)
-        await self._engine.create(wanted)
+        try:
+            await self._engine.create(wanted)
+        except Moved:
+            # The image is not there, or the name is not free: then this says so again.
+            await self._held()
+            await self._engine.create(wanted)
+
+    async def _held(self) -> LocalImage:
+        image = self._order.image
+        return (await held(self._engine, image.repository, image.digest, self._order.credentials))[0]
 
     async def _is_as(self, leftover: Member, wanted: ContainerToCreate, image: LocalImage) -> bool:
         """The env file may have been corrected since a killed attempt created it."""

@@ -23,6 +23,7 @@ DONE: Mapping[str, str] = {
     steps.VERIFY_ARTIFACT.name: "Three digests are one: the manifest's for this version, the registry's, and that of the pulled image. "
     "A difference is looked at once more, then refused. An unknown digest is never promoted.",
     steps.SCAN.name: "The project's scanner accepts the image, named by version and digest.",
+    steps.REHEARSE.name: "Where the project wants it: on every staging host the version before served again, then the candidate.",
     steps.STAGE.name: "The staging host runs exactly that digest.",
     steps.SMOKE_TEST.name: "The smoke test exits 0 against the staging host, and the service itself says that it is healthy and which version it is.",
     steps.PULL.name: "The production host's engine has the image by its digest.",

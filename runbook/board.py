@@ -80,6 +80,7 @@ def _gate(gate: GateView) -> str:
     if gate.window:
         lines.append(f"Production may be changed: {_cell(gate.window)}")
     lines += _refused(gate)
+    lines += [_cell(rehearsal) for rehearsal in gate.rehearsals]
     if gate.changelog:
         lines.append("Changes:\n\n" + "\n".join(f"> {line}" for line in gate.changelog[:4000].splitlines()[:40]))
     lines.append("To decide, send the signal `approve` or `reject` with one JSON object:")

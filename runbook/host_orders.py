@@ -29,6 +29,17 @@ class HostOrders:
     def image_to_stage(self, host: str, image: Image) -> service.SwapToMake:
         return self._swap(self.project.staging, host, image, None)
 
+    def rollback_to_rehearse(self, staged: service.SwappedContainer, image: Image) -> service.RollbackToRehearse:
+        return service.RollbackToRehearse(
+            ref=self.ref,
+            environment=self.project.staging,
+            host=staged.host,
+            image=image,
+            artifact=self.project.artifact,
+            previous_id=staged.previous_id,
+            credentials=self.project.artifact.credentials,
+        )
+
     def image_to_pull(self, host: str, image: Image) -> service.ImageToPull:
         return service.ImageToPull(
             ref=self.ref,

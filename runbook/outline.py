@@ -18,6 +18,8 @@ def of_release(project: Project) -> list[Row]:
     staging, production = project.staging.hosts, project.production.hosts
     before: list[Step[Any, Any]] = [steps.CHANGELOG, steps.CI_GREEN, steps.VERSION_BUMP, steps.UAT]
     commit: list[Step[Any, Any]] = [steps.VERIFY_COMMIT, steps.TAG, steps.PIPELINE_RUN, steps.PIPELINE_END]
+    rehearsal = [steps.REHEARSE] if project.staging.rehearse_rollback else []
+    staged: list[Step[Any, Any]] = [steps.STAGE, *rehearsal, steps.SMOKE_TEST]
     swaps = [row_of(step, host) for batch in project.production.batches() for step in _SWAP for host in batch]
     return [
         row_of(steps.PLAN),
@@ -28,7 +30,7 @@ def of_release(project: Project) -> list[Row]:
         *(row_of(step) for step in commit),
         row_of(steps.VERIFY_ARTIFACT, staging[0]),
         row_of(steps.SCAN),
-        *(row_of(step, host) for step in (steps.STAGE, steps.SMOKE_TEST) for host in staging),
+        *(row_of(step, host) for step in staged for host in staging),
         *(row_of(steps.PULL, host) for host in production),
         *([row_of(steps.WINDOW)] if project.gate.has_hours else []),
         *(row_of(steps.WAY_BACK, host) for host in production),

@@ -183,6 +183,12 @@ class EnvironmentTable(Table):
         return self.version.replace("{host}", host).replace("{port}", str(self.port))
 
 
+class StagingTable(EnvironmentTable):
+    rehearse_rollback: bool = Field(
+        default=False, description="Before the gate opens: deploy, roll back, deploy again on every staging host"
+    )
+
+
 class OnUnhealthy(StrEnum):
     ROLL_BACK = "roll_back"
     ASK = "ask"
@@ -236,7 +242,7 @@ class Project(Table):
     pipeline: PipelineTable = PipelineTable()
     artifact: ArtifactTable
     uat: CommandTable
-    staging: EnvironmentTable
+    staging: StagingTable
     production: ProductionTable
     smoke_test: CommandTable
     gate: GateTable

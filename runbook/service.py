@@ -71,6 +71,22 @@ class SwappedContainer(Finding):
     downtime: str = ""
 
 
+class RollbackToRehearse(HostOrder):
+    """Where `image` was just deployed: roll back to the container `previous_id`, then deploy `image` again."""
+
+    image: Image
+    artifact: ArtifactTable
+    previous_id: str | None = None
+    credentials: CredentialsTable | None = None
+
+
+class RehearsedRollback(Finding):
+    """`seconds` until the version before answered well again; None where nothing ran before."""
+
+    host: HostAddress
+    seconds: float | None = None
+
+
 class HealthToVerify(HostOrder):
     """Good answers in a row, the right version, a container that does not restart; until the environment's deadline."""
 

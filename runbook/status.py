@@ -107,6 +107,7 @@ class GateView(BaseModel):
     opened: datetime
     expires: datetime
     changelog: str = ""
+    rehearsals: list[str] = []
     payload: str = ""
     how_to: list[str] = []
 

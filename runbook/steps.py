@@ -127,6 +127,11 @@ STAGE = Step(
     order=service.SwapToMake, finding=service.SwappedContainer, effect=Effect.REPLACES,
     limit=10 * MINUTE, retry=NETWORK, trouble=trouble.CONTAINER_EXITED,
 )
+REHEARSE = Step(
+    name="rehearse-rollback", title="Rehearse the rollback on staging", number="5", stage="staging",
+    order=service.RollbackToRehearse, finding=service.RehearsedRollback, effect=Effect.REPLACES,
+    limit=20 * MINUTE, retry=NETWORK, trouble=trouble.CONTAINER_EXITED,
+)
 SMOKE_TEST = Step(
     name="smoke-test", title="Staging smoke test", number="5", stage="staging",
     order=command.SmokeTest, finding=command.FinishedCommand, effect=Effect.LOOKS,

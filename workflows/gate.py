@@ -1,6 +1,7 @@
 """The gate: waits for people to authorize exactly one digest, until it expires."""
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -40,9 +41,12 @@ class Gate:
         self._asked: datetime | None = None
         self._told = 0
 
-    async def authorize(self, orders: Orders, image: Image, changelog: str) -> list[str]:
+    async def authorize(
+        self, orders: Orders, image: Image, changelog: str, rehearsals: Sequence[str] = ()
+    ) -> list[str]:
         """Who approved, once enough people did. Raises Stop when it is rejected or expires."""
         view = self._open(orders, image, changelog)
+        view.rehearsals = list(rehearsals)
         self._journal.stage("gate")
         self._journal.ledger.say("worker", "gate", "opened", image.reference, digest=image.digest, evidence=view.policy)
         with Afterwards(lambda: self._close(view)):

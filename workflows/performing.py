@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook.artifact import ImageToScan
     from runbook.command import CommandToRun
     from runbook.message import Finding, Order
-    from runbook.service import HealthToVerify, HostToPutBack, SoakToWatch, SwapToMake
+    from runbook.service import HealthToVerify, HostToPutBack, RollbackToRehearse, SoakToWatch, SwapToMake
     from runbook.step import Step
 
 OrderT = TypeVar("OrderT", bound=Order)
@@ -53,7 +53,7 @@ def _allowed(order: Order) -> timedelta | None:
             return order.within
         case ImageToScan():
             return order.artifact.scan_within
-        case SwapToMake() | HostToPutBack():
+        case SwapToMake() | HostToPutBack() | RollbackToRehearse():
             return order.environment.stop_timeout
         case HealthToVerify():
             return order.environment.health_deadline

@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook.image import Image
     from runbook.message import Finding
     from runbook.orders import Orders
+    from runbook.service import RehearsedRollback
     from runbook.status import Outcome, ReleaseResult
     from workflows.admission import admit_release
     from workflows.build import build
@@ -58,11 +59,14 @@ class ReleaseWorkflow(Lane):
 
         image = (await do(steps.VERIFY_ARTIFACT, orders.artifact_to_verify())).image
         await do(steps.SCAN, orders.image_to_scan(image))
-        await side_by_side(do(steps.STAGE, orders.image_to_stage(host, image)) for host in staging)
+        staged = await side_by_side(do(steps.STAGE, orders.image_to_stage(host, image)) for host in staging)
+        rehearsals: list[RehearsedRollback] = []
+        if orders.project.staging.rehearse_rollback:
+            rehearsals = await side_by_side(do(steps.REHEARSE, orders.rollback_to_rehearse(s, image)) for s in staged)
         for host in staging:
             await do(steps.SMOKE_TEST, orders.smoke_test(host))
 
-        approvers = await self.gate.authorize(orders, image, changelog)
+        approvers = await self.gate.authorize(orders, image, changelog, [found.summary for found in rehearsals])
 
         return await self.promote(orders, image, approvers, changelog)
 

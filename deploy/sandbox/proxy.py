@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from typing import Self
 
 _CHUNK = 65536
@@ -10,33 +11,39 @@ _CHUNK = 65536
 class PublishedPort:
     """Bound from `open` to `close`; nobody listens outside that time, so a connection is refused."""
 
-    def __init__(self, server: asyncio.Server, address: str, port: int) -> None:
-        self._server = server
+    def __init__(self, listening: socket.socket, inner_port: int) -> None:
+        self._listening = listening
+        self._inner_port = inner_port
         self._writers: set[asyncio.StreamWriter] = set()
+        self._carried: set[asyncio.Task[None]] = set()
         self._reachable = True
-        self.address = address
-        self.port = port
+        self.address, self.port = listening.getsockname()[:2]
+        # asyncio's own server leaves a socket behind that it accepted just before it was closed.
+        asyncio.get_running_loop().add_reader(listening, self._accept)
 
     @classmethod
     async def open(cls, address: str, port: int, inner_port: int) -> Self:
         """OSError (EADDRINUSE) where the port is taken; port 0 takes a free one."""
-        published: Self
+        listening = socket.create_server((address, port))
+        listening.settimeout(0)
+        return cls(listening, inner_port)
 
-        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await published.carry(reader, writer, inner_port)
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            accepted, _ = self._listening.accept()
+            carried = asyncio.create_task(self._carry(accepted))
+            self._carried.add(carried)
+            carried.add_done_callback(self._carried.discard)
 
-        server = await asyncio.start_server(carry, address, port)
-        published = cls(server, address, int(server.sockets[0].getsockname()[1]))
-        return published
-
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, inner: int) -> None:
+    async def _carry(self, accepted: socket.socket) -> None:
         """One connection, until either side ends; a process that does not listen yet resets it."""
+        reader, writer = await asyncio.open_connection(sock=accepted)
         self._writers.add(writer)
         if not self._reachable:
             self._abort(writer)
             return
         try:
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", inner)
+            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._inner_port)
         except OSError:
             self._abort(writer)
             return
@@ -53,7 +60,10 @@ class PublishedPort:
 
     async def close(self) -> None:
         """Releases the port and cuts what is still open."""
-        self._server.close()
+        if self._listening.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+        self._reachable = False
         self._cut()
         # One turn of the loop: an aborted transport leaves it there.
         await asyncio.sleep(0)

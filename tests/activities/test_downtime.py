@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncGenerator
 
@@ -9,6 +10,7 @@ import pytest
 
 from activities.clients.health import HttpProbe
 from activities.downtime import Downtime, Looks
+from deploy.sandbox.proxy import PublishedPort
 
 WELL = b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{"status":"ok"}'
 
@@ -21,8 +23,15 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.close()
 
 
-async def served(port: int = 0) -> asyncio.Server:
-    return await asyncio.start_server(answer, "127.0.0.1", port)
+@contextlib.asynccontextmanager
+async def serving(port: int = 0) -> AsyncGenerator[int]:
+    """A service behind a port of the sandbox's, which leaves no socket behind when it goes away in mid-request."""
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        published = await PublishedPort.open("127.0.0.1", port, int(server.sockets[0].getsockname()[1]))
+        yield published.port
+        await published.close()
+        # What it carried here is ended here.
+        await asyncio.sleep(0.05)
 
 
 @pytest.fixture
@@ -33,8 +42,7 @@ async def probe() -> AsyncGenerator[HttpProbe]:
 
 
 async def test_a_service_that_stays_up_loses_nothing_and_is_asked_all_the_time(probe: HttpProbe) -> None:
-    async with await served() as server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving() as port:
         began = time.monotonic()
         async with Downtime(probe, f"http://127.0.0.1:{port}/health", {}) as downtime:
             await asyncio.sleep(2)
@@ -45,14 +53,15 @@ async def test_a_service_that_stays_up_loses_nothing_and_is_asked_all_the_time(p
 
 
 async def test_the_gap_is_from_the_last_good_answer_to_the_next(probe: HttpProbe) -> None:
-    server = await served()
-    port = server.sockets[0].getsockname()[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
     async with Downtime(probe, f"http://127.0.0.1:{port}/health", {}) as downtime:
-        assert await downtime.answers(5)
-        stopped = time.monotonic()
-        server.close()
+        async with serving(port):
+            assert await downtime.answers(5)
+            stopped = time.monotonic()
         assert not await downtime.answers(0.4)
-        async with await served(port):
+        async with serving(port):
             assert await downtime.answers(5)
             took = time.monotonic() - stopped
             seen = downtime.measured

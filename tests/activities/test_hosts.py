@@ -75,6 +75,7 @@ async def test_every_step_on_a_host_has_its_performance(group: HostActivities) -
         steps.PULL.name,
         steps.WAY_BACK.name,
         steps.STAGE.name,
+        steps.REHEARSE.name,
         steps.SWAP.name,
         steps.RETURN.name,
         steps.PUT_BACK.name,
@@ -89,7 +90,7 @@ async def test_a_release_and_its_return_on_one_host(
 ) -> None:
     before = await bench.legacy(environment, old)
     pulled = await perform(group.pull, ImageToPull(**common(environment), image=new))
-    assert pulled.summary == f"{ADDRESS} pulled v1.1.0"
+    assert pulled.summary == f"{ADDRESS} has v1.1.0"
     back = await perform(group.record_way_back, WayBackToRecord(**common(environment), artifact=bench.artifact()))
     assert (back.container_id, back.digest, back.version) == (before, old.digest, "1.0.0")
     swapped = await perform(group.swap, swap_order(environment, new, 10, back))
@@ -123,12 +124,12 @@ async def test_a_missing_env_file_stops_nothing(
     assert {c.name: (c.id, c.state) for c in await bench.seen(environment)} == {"shop": (before, "running")}
 
 
-async def test_an_image_that_is_there_is_not_pulled_again(
+async def test_an_image_that_is_there_needs_no_registry(
     bench: Bench, group: HostActivities, environment: EnvironmentTable, old: Image
 ) -> None:
     bench.registry_app.state.faults.add(FaultRule(match="GET /*", kind="drop_before"))
     pulled = await perform(group.pull, ImageToPull(**common(environment), image=old))
-    assert pulled.summary == f"{ADDRESS} had v1.0.0"
+    assert pulled.summary == f"{ADDRESS} has v1.0.0"
     assert pulled.image_id != old.digest
 
 

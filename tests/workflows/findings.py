@@ -58,6 +58,7 @@ _FOUND: dict[type[Order], Callable[[Any], Finding]] = {
     service.SwapToMake: lambda order: service.SwappedContainer(
         host=order.host, container_id=f"new-{order.host}", previous_id="old"
     ),
+    service.RollbackToRehearse: lambda order: service.RehearsedRollback(host=order.host, seconds=1.8),
     service.HostToPutBack: lambda order: service.RestoredHost(
         host=order.host,
         container_id=order.way_back.container_id,

@@ -142,6 +142,28 @@ async def test_the_measured_downtime_of_every_host_is_recorded_and_its_budget_is
     assert recorded.order.downtime == [f"{host}: none of 90 requests failed" for host in hosts]
 
 
+async def test_a_rollback_is_rehearsed_on_staging_before_the_gate_which_shows_it(idle_lane: LaneOfTests) -> None:
+    idle_lane.crew = Crew(project(staging={"rehearse_rollback": True}))
+    async with idle_lane.working():
+        handle = await idle_lane.start()
+        status = await idle_lane.at_gate(handle)
+        board = await handle.query(names.BOARD)
+    order = [done.step for done in idle_lane.crew.log]
+    hosts = idle_lane.crew.project.staging.hosts
+    assert [done.order.previous_id for done in idle_lane.crew.of(steps.REHEARSE)] == ["old", "old"]
+    assert order.index(steps.STAGE.name) < order.index(steps.REHEARSE.name) < order.index(steps.SMOKE_TEST.name)
+    assert status.gate is not None
+    assert status.gate.rehearsals == ["rehearse-rollback done"] * len(hosts)
+    assert "rehearse-rollback done\n\nrehearse-rollback done" in board
+
+
+async def test_a_project_that_wants_no_rehearsal_has_none(lane: LaneOfTests) -> None:
+    handle = await lane.start()
+    status = await lane.at_gate(handle)
+    assert not lane.crew.count(steps.REHEARSE)
+    assert steps.REHEARSE.name not in {row.name for row in status.rows}
+
+
 async def test_a_project_without_a_soak_has_no_row_of_it(idle_lane: LaneOfTests) -> None:
     idle_lane.crew = Crew(project(production={"soak": {"lasts": "0s"}}))
     async with idle_lane.working():
