@@ -1,11 +1,10 @@
 """The operator's command line: start, watch and decide releases. What each command does is in `console/`."""
 
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from console import begin, catalogue, decide, exit_status, follow, look, session
+from console import begin, catalogue, decide, exit_status, follow, gate, look, session
 from console.output import Output
 from process.ending import end
 from runbook import names
@@ -25,7 +24,10 @@ By = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who you ar
 Reason = Annotated[str, typer.Option("--reason", help="Why, in one line", show_default=False)]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end; the exit status says which")]
 Digest = Annotated[str | None, typer.Option("--digest", help="The digest on show at the gate", show_default=False)]
-Sign = Annotated[Path | None, typer.Option("--sign", metavar="KEY", help="Sign it with this SSH key")]
+Sign = Annotated[
+    str | None,
+    typer.Option("--sign", metavar="KEY|agent", help="Sign it with this SSH key, or with the agent's only one"),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500)]
 
 
@@ -110,6 +112,21 @@ def reject(
 ) -> None:
     """End the release at the gate: nothing is promoted."""
     _do(lambda: decide.judge(project, names.REJECT, digest=digest, comment=comment, by=by), json=json)
+
+
+@app.command("gate")
+def gate_(
+    project: Project,
+    by: By = None,
+    reason: Annotated[str, typer.Option(help="Goes with the reminder")] = "",
+    *,
+    remind: Annotated[bool, typer.Option("--remind", help="Tell the approvers who have not decided yet")] = False,
+    json: Json = False,
+) -> None:
+    """Show what waits at the gate, and exactly what an approval would sign."""
+    if remind:
+        _do(lambda: decide.instruct(project, names.REMIND, reason=reason, step=None, by=by), json=json)
+    _do(lambda: gate.show(project, by=by), json=json)
 
 
 @app.command()

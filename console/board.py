@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.moments import clock, lasting
-from runbook.status import GateView, Need, Outcome, Row, State, Status
+from runbook.status import GateView, GivenDecision, Need, Outcome, Row, State, Status
 
 _SIGNS = {
     State.WAITING: ("·", "dim"),
@@ -23,6 +23,7 @@ _SIGNS = {
 _SETTLED = {State.WAITING, State.DONE}
 _SHOWN_MESSAGES = 5
 _SHOWN_EVIDENCE = 10
+_SHOWN_REFUSALS = 3
 
 
 def board(status: Status, *, rows: int | None = None) -> RenderableType:
@@ -71,7 +72,7 @@ def _headline(status: Status) -> Text:
     facts += [f"because: {status.reason}"] if status.reason else []
     facts += [f"commit {status.commit[:12]}"] if status.commit else []
     text.append("\n" + ", ".join(facts), style="dim")
-    for line in filter(None, (status.summary, status.digest)):
+    for line in filter(None, (status.summary, status.digest, status.pause and f"⏳ {status.pause}")):
         text.append(f"\n{line}")
     return text
 
@@ -110,17 +111,26 @@ def _need(need: Need) -> Panel:
 
 
 def _gate(gate: GateView) -> Panel:
-    given = ", ".join(approval.by for approval in gate.approvals) or "nobody yet"
+    given = ", ".join(_given(approval) for approval in gate.approvals) or "nobody yet"
     own = "" if gate.requester_may_approve else ", but not who asked for the release"
     lines = [
         f"What will run: {gate.image}",
         f"Commit {gate.commit}",
         f"Approvals: {len(gate.approvals)} of {gate.needed} ({given}); may approve: {', '.join(gate.approvers)}{own}",
         f"Expires {clock(gate.expires)}",
+        *(f"Policy: {line}" for line in gate.policy),
+        *([f"Production may be changed: {gate.window}"] if gate.window else []),
+        *(f"Refused: {each.kind} by {each.by}: {each.why}" for each in gate.refusals[-_SHOWN_REFUSALS:]),
         "Decide with `approve` or `reject`, or send one of:",
         *gate.how_to,
     ]
     return Panel(_lines(lines), title="⏸ the gate waits for people", border_style="yellow")
+
+
+def _given(decision: GivenDecision) -> str:
+    facts = [f"sent by {decision.sender}"] if decision.sender else []
+    facts += [f"signed with {decision.key}"] if decision.key else []
+    return f"{decision.by} ({', '.join(facts)})" if facts else decision.by
 
 
 def _lines(lines: list[str]) -> Text:

@@ -3,7 +3,6 @@
 import sys
 import uuid
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -28,7 +27,7 @@ _TRIES = 3
 
 
 def judge(
-    project: str, decision: str, *, digest: str | None, comment: str, by: str | None, key: Path | None = None
+    project: str, decision: str, *, digest: str | None, comment: str, by: str | None, key: str | None = None
 ) -> Work:
     """`approve` or `reject`, about exactly one digest; signed with `key` where one is given."""
     checked(ProjectName, project)
@@ -41,7 +40,7 @@ def judge(
         run = await lane.running()
         payload = {"decision": decision, "by": who, "digest": digest, "comment": comment, "signature": None}
         if digest is None or key is not None:
-            status, gate = await _open_gate(lane, run)
+            status, gate = await open_gate(lane, run)
             payload["digest"] = _meant(lane, gate, decision, digest)
             payload["signature"] = signed(status, gate, decision, who, key) if key else None
         return _told(lane, decision, await _answer(lane, run.run_id, payload))
@@ -50,7 +49,7 @@ def judge(
 
 
 def instruct(project: str, instruction: str, *, reason: str, step: str | None, by: str | None) -> Work:
-    """`retry`, `abort` or `roll_back`: answered by the run, or kept for it where no worker runs now."""
+    """`retry`, `abort`, `roll_back` or `remind`: answered by the run, or kept for it where no worker runs now."""
     checked(ProjectName, project)
     payload = {"by": person(by), "reason": reason, **({"step": step} if step else {})}
 
@@ -67,7 +66,8 @@ def instruct(project: str, instruction: str, *, reason: str, step: str | None, b
     return work
 
 
-async def _open_gate(lane: Lane, run: WorkflowExecutionDescription) -> tuple[Status, GateView]:
+async def open_gate(lane: Lane, run: WorkflowExecutionDescription) -> tuple[Status, GateView]:
+    """What the run shows at its gate, shown here too. Raises Refusal when it is at none."""
     status = await lane.status(run.run_id)
     if status is None:
         raise Refusal(f"{lane.project}: nobody tells what the gate shows; {lane.no_worker()}")

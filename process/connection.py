@@ -1,6 +1,7 @@
 """The connection to Temporal: the standard `TEMPORAL_*` variables and `temporal.toml`, checked, and tried with patience."""
 
 import asyncio
+import getpass
 import itertools
 import os
 import re
@@ -107,8 +108,15 @@ async def connect(
 
 
 def identity(program: str) -> str:
-    """How Temporal's UI and history name this process."""
-    return f"{program}@{socket.gethostname()}/{os.getpid()}"
+    """How Temporal's UI and history name this process: which program, whose, where."""
+    return f"{program}@{socket.gethostname()}/{os.getpid()}{_login()}"
+
+
+def _login() -> str:
+    try:
+        return f"/{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user may have no name
+        return ""
 
 
 def _switch_fault(variables: Mapping[str, str]) -> str | None:

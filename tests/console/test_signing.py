@@ -57,14 +57,14 @@ async def is_accepted(folder: Path, key: Key, signature: str, *, decision: str =
 
 async def test_the_worker_accepts_what_the_starter_signs_and_nothing_else_of_it(tmp_path: Path) -> None:
     key = Key.make(tmp_path, "alice")
-    signature = signed(STATUS, GATE, "approve", "alice", key.path)
+    signature = signed(STATUS, GATE, "approve", "alice", str(key.path))
     assert await is_accepted(tmp_path, key, signature)
     assert not await is_accepted(tmp_path, key, signature, decision="reject")
     another = STATUS.model_copy(update={"run_id": "run-2"})
-    assert not await is_accepted(tmp_path, key, signed(another, GATE, "approve", "alice", key.path))
+    assert not await is_accepted(tmp_path, key, signed(another, GATE, "approve", "alice", str(key.path)))
 
 
 def test_a_key_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="ssh-keygen would not sign with") as refusal:
-        signed(STATUS, GATE, "approve", "alice", tmp_path / "nowhere")
+        signed(STATUS, GATE, "approve", "alice", str(tmp_path / "nowhere"))
     assert "\n" not in str(refusal.value)

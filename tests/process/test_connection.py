@@ -1,6 +1,7 @@
 """The connection: what it resolves to, what it refuses, how long it tries."""
 
 import asyncio
+import getpass
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -96,5 +97,6 @@ async def test_the_worker_waits_for_a_server_that_comes_later(tmp_path: Path) ->
     try:
         client = await asyncio.wait_for(connecting, 20)
         assert client.identity.startswith("test@")
+        assert client.identity.endswith(f"/{getpass.getuser()}")
     finally:
         server.kill()
