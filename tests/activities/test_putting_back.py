@@ -218,6 +218,19 @@ async def test_a_kept_container_of_the_recorded_digest_will_do(bench: Bench, old
     assert (made.container_id, made.kept) == (kept, True)
 
 
+async def test_the_failed_releases_container_is_not_taken_for_what_ran_before_though_it_has_the_same_image(
+    bench: Bench, old: Image
+) -> None:
+    environment = bench.environment()
+    before, back = await released(bench, environment, old, old)
+    failed = (await shape(bench, environment))["shop"][0]
+    await (await bench.engine(environment)).remove(before)
+    made = await put_back(bench, environment, back)
+    assert made.container_id not in {failed, before}
+    assert not made.kept
+    assert set(await shape(bench, environment)) == {"shop", "shop-fence-20"}
+
+
 async def test_another_container_that_serves_is_kept_aside(bench: Bench, old: Image, new: Image) -> None:
     environment = bench.environment()
     before, back = await released(bench, environment, old, new)
