@@ -34,7 +34,7 @@ class WorkerProcess:
         self._reading = asyncio.create_task(self._read(process.stderr))
         self._more = asyncio.Event()
 
-    async def until(self, message: str, within: float = 30) -> dict[str, Any]:
+    async def until(self, message: str, within: float = 100) -> dict[str, Any]:
         """The first log line with this message."""
         async with asyncio.timeout(within):
             while True:
@@ -50,7 +50,7 @@ class WorkerProcess:
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
-    async def ended(self, within: float = 30) -> int:
+    async def ended(self, within: float = 100) -> int:
         async with asyncio.timeout(within):
             await asyncio.shield(self._reading)
             return await self._process.wait()

@@ -126,7 +126,7 @@ async def test_work_that_outlasts_its_grace_is_cancelled_and_the_end_is_clean(
     assert not any("opensesame" in line for line in process.lines)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # on a machine that is busy with other work
 async def test_every_stop_of_forty_is_status_0(temporal: TemporalServer, tmp_path: Path) -> None:
     """A process that used Temporal's client may abort at exit: see process/ending.py."""
     statuses: Counter[int] = Counter()
