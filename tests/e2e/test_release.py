@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -30,6 +31,25 @@ async def test_what_the_users_missed_is_on_the_board_and_in_the_release(play: Pl
     assert all("requests failed" in found for found in swaps), swaps
     [release] = await play.outside.releases(play.version)
     assert "| Downtime |" in release["body"]
+
+
+async def test_a_rehearsed_rollback_is_shown_at_the_gate(play: Play) -> None:
+    file = play.house.facts.projects / "shop.toml"
+    as_it_was = file.read_text()
+    file.write_text(as_it_was.replace("[staging]\n", "[staging]\nrehearse_rollback = true\n", 1))
+    try:
+        await play.start()
+        status = await play.at_gate()
+    finally:
+        file.write_text(as_it_was)
+    assert status.gate is not None
+    said = r"\S+: (rollback rehearsed, \d+\.\d s|nothing ran before, no rollback rehearsed)"
+    hosts = [row.host for row in status.rows if row.name == "rehearse-rollback"]
+    assert len(status.gate.rehearsals) == len(hosts) > 0
+    assert all(re.fullmatch(said, told) for told in status.gate.rehearsals), status.gate.rehearsals
+    assert status.gate.rehearsals[0] in await play.handle.query(names.BOARD)
+    await play.house.starter("reject", "shop", "--comment", "only a test", "--digest", status.digest, "--as", "bob")
+    assert (await play.ended()).outcome is Outcome.REJECTED
 
 
 async def test_another_digest_does_not_pass_the_gate_and_the_board_says_why(play: Play) -> None:
