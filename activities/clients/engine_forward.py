@@ -68,9 +68,7 @@ async def why_silent(connection: asyncssh.SSHClientConnection, table: SshTable, 
     if await _exits(connection, "test", "-e", table.socket) == 0 and await _exits(
         connection, "test", "-w", table.socket
     ):
-        return Refused(
-            f"{who} may not use the engine at {socket}: add {who} to the group docker on {host}, then retry"
-        )
+        return Refused(f"{who} may not use the engine at {socket}: add {who} to the group docker on {host}, then retry")
     return Unreachable(f"no engine answers at {socket} ({reason}): is Docker running there, and may {who} use it?")
 
 
