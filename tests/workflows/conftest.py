@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from process.attributes import OURS
 from runbook import names
 from runbook.decision import Verdict
 from runbook.message import ReleaseOrder, RollbackOrder
@@ -113,6 +115,13 @@ class LaneOfTests:
         while (left := moment - await self.now()) > timedelta(0):
             await self.env.sleep(left)
 
+    async def register_search_attributes(self) -> None:
+        """Make the attributes known, and have the crew's plan say so."""
+        await self.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=self.client.namespace, search_attributes=OURS)
+        )
+        self.crew.searchable = True
+
     async def events(self, handle: Handle) -> list[HistoryEvent]:
         return [event async for event in handle.fetch_history_events()]
 
@@ -139,12 +148,25 @@ class LaneOfTests:
             yield worker
 
 
-@pytest.fixture(scope="session")
-def time_skipping_server() -> str:
+@contextlib.asynccontextmanager
+async def lane_of_tests(server: str) -> AsyncGenerator[LaneOfTests]:
+    """A lane without a worker, on a time-skipping server of its own."""
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=server, data_converter=pydantic_data_converter
+    ) as env:
+        yield LaneOfTests(env, Crew())
+
+
+def server_found() -> str:
     beside = Path(sys.executable).with_name("temporal-test-server")
     found = str(beside) if beside.exists() else shutil.which("temporal-test-server")
     assert found, "temporal-test-server is missing: make setup"
     return found
+
+
+@pytest.fixture(scope="session")
+def time_skipping_server() -> str:
+    return server_found()
 
 
 @pytest.fixture
@@ -159,10 +181,7 @@ def unbroken_log(caplog: pytest.LogCaptureFixture) -> Generator[None]:
 @pytest.fixture
 async def idle_lane(time_skipping_server: str, unbroken_log: None) -> AsyncGenerator[LaneOfTests]:
     """A lane without a worker."""
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=time_skipping_server, data_converter=pydantic_data_converter
-    ) as env:
-        lane = LaneOfTests(env, Crew())
+    async with lane_of_tests(time_skipping_server) as lane:
         yield lane
         await lane.assert_unbroken()
 

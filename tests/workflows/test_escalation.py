@@ -3,10 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.common import SearchAttributeKey
 
-from process.attributes import OURS
 from runbook import names, steps
 from runbook.status import Outcome, State, Status
 from runbook.trouble import Cause
@@ -187,10 +185,7 @@ async def test_a_notification_that_can_not_be_sent_is_noted_and_holds_nothing_up
 
 @pytest.fixture
 async def searchable(lane: LaneOfTests) -> LaneOfTests:
-    await lane.client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(namespace=lane.client.namespace, search_attributes=OURS)
-    )
-    lane.crew.searchable = True
+    await lane.register_search_attributes()
     return lane
 
 

@@ -1,0 +1,164 @@
+"""Every kind of way that a run can take, each a short story; evictions and recorded histories are told with them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from temporalio.client import WorkflowFailureError
+
+from runbook import names, steps
+from runbook.pipeline import FinishedRun
+from runbook.trouble import Cause
+from tests.projects import DIGEST, project
+from tests.workflows.conftest import Handle, LaneOfTests
+from tests.workflows.crew import answering, away_for, failing
+
+Story = Callable[[LaneOfTests], Awaitable[Handle]]
+HOSTS = {"hosts": ["production-1", "production-2"]}
+
+
+async def released(lane: LaneOfTests) -> Handle:
+    await lane.register_search_attributes()
+    return await lane.approved()
+
+
+async def released_by_two_after_junk(lane: LaneOfTests) -> Handle:
+    lane.crew.project = project(production=HOSTS, gate={"approvals": 2})
+    handle = await lane.start()
+    await handle.signal(names.APPROVE)
+    await handle.signal("aprove", "please")
+    await lane.at_gate(handle)
+    await lane.approve(handle, by="mallory")
+    await lane.decide(handle, {"decision": "approve", "by": "alice", "digest": DIGEST, "comment": "fine"})
+    await lane.approve(handle, by="bob")
+    return handle
+
+
+async def rejected(lane: LaneOfTests) -> Handle:
+    handle = await lane.start()
+    await lane.at_gate(handle)
+    await handle.signal(names.REJECT, {"by": "bob", "digest": DIGEST, "comment": "not today"})
+    return handle
+
+
+async def expired(lane: LaneOfTests) -> Handle:
+    handle = await lane.start()
+    await lane.at_gate(handle)
+    return handle
+
+
+async def aborted(lane: LaneOfTests) -> Handle:
+    hold = lane.crew.hold(steps.TAG, stubborn=True)
+    handle = await lane.start()
+    await hold.reached.wait()
+    await lane.decide(handle, {"decision": "abort", "by": "bob", "reason": "wrong commit"})
+    hold.let_go.set()
+    return handle
+
+
+async def cancelled(lane: LaneOfTests) -> Handle:
+    handle = await lane.start()
+    await lane.at_gate(handle)
+    await handle.cancel()
+    return handle
+
+
+async def refused(lane: LaneOfTests) -> Handle:
+    return await lane.start({"project": "shop", "version": "latest"})
+
+
+async def escalated(lane: LaneOfTests) -> Handle:
+    lane.crew.at(steps.TAG, failing(Cause.PUSH_REJECTED, "remote: protected", times=1))
+    lane.crew.at(steps.CI_GREEN, failing(Cause.REFUSED, "build is red", times=1))
+    handle = await lane.start()
+    await lane.in_need(handle)
+    await lane.env.sleep(timedelta(hours=1.5))
+    await handle.signal(names.RETRY, {"by": "alice", "step": "ci-green"})
+    await lane.until(handle, lambda status: [need.step for need in status.needs] == ["tag"])
+    await handle.signal(names.RETRY, {"by": "alice"})
+    await lane.at_gate(handle)
+    await lane.approve(handle)
+    return handle
+
+
+async def pipeline_run_again(lane: LaneOfTests) -> Handle:
+    url = "https://git.example.net/runs/1"
+    ends = [FinishedRun(run=1, mark=f"mark-{n}", url=url, succeeded=n == 3, failed_jobs=["build"]) for n in (1, 2, 3)]
+    lane.crew.at(steps.PIPELINE_END, answering(*ends))
+    return await lane.approved()
+
+
+async def rolled_back(lane: LaneOfTests) -> Handle:
+    lane.crew.at(steps.HEALTH, failing(Cause.UNHEALTHY, "503 for 5 min"), "production-2")
+    return await lane.approved()
+
+
+async def rolled_back_by_hand_in_the_pause(lane: LaneOfTests) -> Handle:
+    lane.crew.project = project(production={**HOSTS, "pause": "1h"})
+    handle = await lane.approved()
+    await lane.until(handle, lambda status: lane.crew.count(steps.HEALTH) == 1)
+    await lane.env.sleep(60)
+    await handle.signal(names.ROLL_BACK, {"by": "bob", "reason": "checkout fails"})
+    return handle
+
+
+async def cancelled_in_promotion(lane: LaneOfTests) -> Handle:
+    lane.crew.project = project(production=HOSTS)
+    lane.crew.at(steps.PUT_BACK, away_for(timedelta(hours=2)), "production-2")
+    hold = lane.crew.hold(steps.SWAP, "production-2", stubborn=True)
+    handle = await lane.approved()
+    await hold.reached.wait()
+    await handle.cancel()
+    await lane.until(handle, lambda status: hold.cancelled)
+    hold.let_go.set()
+    return handle
+
+
+async def given_up(lane: LaneOfTests) -> Handle:
+    lane.crew.project = project(production=HOSTS)
+    lane.crew.at(steps.SOAK, failing(Cause.UNHEALTHY, "checkout fails"))
+    lane.crew.at(steps.PUT_BACK, failing(Cause.REFUSED, "no image"), "production-1")
+    handle = await lane.approved()
+    await lane.in_need(lane.child)
+    await lane.child.signal(names.ABORT, {"by": "bob", "reason": "host is scrap"})
+    return handle
+
+
+async def by_hand(lane: LaneOfTests) -> Handle:
+    lane.crew.project = project(production=HOSTS)
+    lane.crew.at(steps.RETURN, away_for(timedelta(minutes=5)), "production-1")
+    return await lane.start_rollback(to_version="1.2.0")
+
+
+STORIES: dict[str, tuple[Story, str]] = {
+    "released": (released, "released"),
+    "released-by-two-after-junk": (released_by_two_after_junk, "released"),
+    "rejected": (rejected, "rejected"),
+    "expired": (expired, "expired"),
+    "aborted": (aborted, "aborted"),
+    "cancelled": (cancelled, "CANCELED"),
+    "refused": (refused, "FAILED"),
+    "escalated": (escalated, "released"),
+    "pipeline-run-again": (pipeline_run_again, "released"),
+    "rolled-back": (rolled_back, "rolled_back"),
+    "rolled-back-in-the-pause": (rolled_back_by_hand_in_the_pause, "rolled_back"),
+    "cancelled-in-promotion": (cancelled_in_promotion, "rolled_back"),
+    "given-up": (given_up, "FAILED"),
+    "by-hand": (by_hand, "rolled_back"),
+}
+"""Each story and how it ends: the outcome, or how Temporal closed the run where that is no outcome."""
+
+HAS_CHILD = ("rolled-back", "rolled-back-in-the-pause", "cancelled-in-promotion", "given-up")
+
+
+async def told(lane: LaneOfTests, name: str) -> Handle:
+    """Tell this story to its end; the run."""
+    story, end = STORIES[name]
+    handle = await story(lane)
+    try:
+        ended = (await handle.result())["outcome"]
+    except WorkflowFailureError:
+        status = (await handle.describe()).status
+        assert status is not None
+        ended = status.name
+    assert ended == end, f"{name} ended as {ended}, not as {end}"
+    return handle

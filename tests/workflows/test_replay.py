@@ -1,0 +1,61 @@
+"""Recorded histories of every kind are replayed by today's workflows: runs that wait at a gate now must go on."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from runbook import names
+from tests.record_histories import CHILD, FOLDER, scrubbed
+from tests.workflows.conftest import ROLLBACK_OF_SHOP
+from tests.workflows.scenarios import HAS_CHILD, STORIES
+from workflows.release import ReleaseWorkflow
+from workflows.rollback import RollbackWorkflow
+
+RECORDED = sorted(FOLDER.glob("*.json"))
+
+
+async def replay(name: str, history: str) -> None:
+    lane = ROLLBACK_OF_SHOP if name.endswith(CHILD) else names.lane("shop")
+    replayer = Replayer(workflows=[ReleaseWorkflow, RollbackWorkflow], data_converter=pydantic_data_converter)
+    try:
+        await replayer.replay_workflow(WorkflowHistory.from_json(lane, history))
+    except Exception as error:
+        raise AssertionError(
+            f"{name}: a run that began with an earlier version goes another way with this one: put what changed in "
+            'workflows/ behind `if workflow.patched("what-changed")` (docs/operations.md). Only before the first release, '
+            f"or when the story itself was changed: python -m tests.record_histories --again {name.removesuffix(CHILD)}"
+        ) from error
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+async def test_a_run_of_an_earlier_version_goes_on_the_same_way(path: Path) -> None:
+    await replay(path.stem, path.read_text(encoding="utf-8"))
+
+
+def test_there_is_a_history_of_every_kind() -> None:
+    wanted = {*STORIES, *(f"{name}{CHILD}" for name in HAS_CHILD)}
+    assert wanted <= {path.stem for path in RECORDED}, "record what is missing: python -m tests.record_histories"
+
+
+async def test_a_run_that_would_go_another_way_is_found_and_the_way_out_named() -> None:
+    history = (FOLDER / "released.json").read_text(encoding="utf-8")
+    changed = history.replace('"verify-commit"', '"verify-the-commit"')
+    assert changed != history
+    with pytest.raises(AssertionError, match=r"workflow\.patched"):
+        await replay("released", changed)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_history_is_small_and_tells_nothing_of_the_machine_that_recorded_it(path: Path) -> None:
+    history = path.read_text(encoding="utf-8")
+    assert len(history) < 150_000
+    for word in (socket.gethostname(), str(Path.home()), str(FOLDER.parent.parent), "site-packages", "identity"):
+        assert f'"{word}' not in history
+        assert f"@{word}" not in history
+        assert f"{word}/" not in history
+    assert scrubbed(json.loads(history)) == json.loads(history)
