@@ -1,0 +1,156 @@
+"""Putting back from every state a swap can leave: killed anywhere, resumed too late, made twice at once."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+
+from activities.clients.engine_container import ContainerToCreate
+from activities.errors import Refused, StepError, Unreachable
+from activities.family import labels
+from runbook.image import Image
+from runbook.project import EnvironmentTable
+from runbook.service import RestoredHost, WayBack
+from tests.activities.host_bench import (
+    ADDRESS,
+    PATIENT,
+    SETTLE,
+    Bench,
+    Interrupted,
+    Killed,
+    answered,
+    ref,
+    services,
+    together,
+)
+from tests.activities.returning import assert_back, put_back, recorded, released, shape, swap
+
+# More calls than any put-back makes.
+MOST_CALLS = 20
+
+
+@pytest.mark.parametrize("kind", ["good", "exits_at_once"])
+async def test_from_every_state_that_a_swap_leaves_the_host_comes_back(bench: Bench, old: Image, kind: Any) -> None:
+    image = await bench.pulled("1.1.0", kind)
+
+    async def one(environment: EnvironmentTable, at: int) -> None:
+        before = await bench.legacy(environment, old)
+        back = await recorded(bench, environment)
+        with contextlib.suppress(Killed, StepError):
+            engine = Interrupted(await bench.engine(environment), at)
+            await swap(bench, environment, image, engine=engine, settle=SETTLE if kind == "good" else PATIENT)
+        await put_back(bench, environment, back)
+        await assert_back(bench, environment, before)
+
+    calls = range(2, 14) if kind == "good" else range(9, 22)
+    await together(one(service, at) for at, service in services(bench, calls))
+
+
+async def test_killed_before_any_call_the_next_attempt_makes_it_right(bench: Bench, old: Image, new: Image) -> None:
+    async def one(environment: EnvironmentTable, at: int) -> None:
+        before, back = await released(bench, environment, old, new)
+        with contextlib.suppress(Killed):
+            await put_back(bench, environment, back, engine=Interrupted(await bench.engine(environment), at))
+        await put_back(bench, environment, back)
+        await assert_back(bench, environment, before)
+
+    await together(one(service, at) for at, service in services(bench, range(2, MOST_CALLS)))
+
+
+async def test_killed_while_it_makes_one_anew_it_makes_one(bench: Bench, old: Image, new: Image) -> None:
+    async def one(environment: EnvironmentTable, at: int) -> None:
+        before, back = await released(bench, environment, old, new)
+        await (await bench.engine(environment)).remove(before)
+        with contextlib.suppress(Killed):
+            await put_back(bench, environment, back, engine=Interrupted(await bench.engine(environment), at))
+        made = await put_back(bench, environment, back)
+        assert made.container_id
+        await assert_back(bench, environment, made.container_id)
+
+    await together(one(service, at) for at, service in services(bench, range(5, MOST_CALLS)))
+
+
+async def test_an_attempt_that_comes_back_to_life_after_a_later_release_changes_nothing(
+    bench: Bench, old: Image, new: Image
+) -> None:
+    third = await bench.pulled("1.2.0")
+
+    async def one(environment: EnvironmentTable, at: int) -> None:
+        _, back = await released(bench, environment, old, new)
+        thaw = asyncio.Event()
+        engine = Interrupted(await bench.engine(environment), at, thaw)
+        zombie = asyncio.create_task(put_back(bench, environment, back, engine=engine))
+        frozen = asyncio.create_task(engine.frozen.wait())
+        await asyncio.wait({zombie, frozen}, return_when=asyncio.FIRST_COMPLETED)
+        if at % 2:
+            await put_back(bench, environment, back)
+        await swap(bench, environment, third, 30)
+        before = await shape(bench, environment)
+        thaw.set()
+        await asyncio.gather(zombie, return_exceptions=True)
+        frozen.cancel()
+        assert await shape(bench, environment) == before, f"frozen before call {at}"
+        assert (await answered(environment))["version"] == "v1.2.0"
+
+    await together(one(service, at) for at, service in services(bench, range(2, MOST_CALLS)))
+
+
+async def test_a_stop_that_is_under_way_from_the_failed_release_does_not_end_what_was_put_back(
+    bench: Bench, old: Image, new: Image
+) -> None:
+    environment = bench.environment()
+    before = await bench.legacy(environment, old)
+    back = await recorded(bench, environment)
+    engine = await bench.engine(environment)
+    # The failed release got as far as the name; its stop reached the engine and is still working there.
+    await engine.rename(before, "shop-old-10")
+    await engine.set_restart("shop-old-10", "no")
+    stopping = asyncio.create_task(engine.stop("shop-old-10", environment.stop_timeout))
+    await put_back(bench, environment, back)
+    await asyncio.gather(stopping, return_exceptions=True)
+    await assert_back(bench, environment, before)
+
+
+async def test_made_by_several_at_once_it_is_made_once(bench: Bench, old: Image, new: Image) -> None:
+    async def one(environment: EnvironmentTable, _: int) -> None:
+        before, back = await released(bench, environment, old, new)
+        results = await asyncio.gather(*(put_back(bench, environment, back) for _ in range(3)), return_exceptions=True)
+        for result in results:
+            assert isinstance(result, (RestoredHost, Unreachable)), result
+        await put_back(bench, environment, back)
+        await assert_back(bench, environment, before)
+
+    await together(one(service, at) for at, service in services(bench, range(5)))
+
+
+async def test_staging_on_the_same_host_is_not_touched(bench: Bench, old: Image, new: Image) -> None:
+    production, staging = bench.environment("shop"), bench.environment("shop-staging")
+    before, back = await released(bench, production, old, new)
+    # The same release staged there: the same labels but for the container's.
+    await swap(bench, staging, new)
+    serving = await bench.shape(staging)
+    await put_back(bench, production, back)
+    assert (await shape(bench, production))["shop"] == (before, "running")
+    assert await bench.shape(staging) == serving
+
+
+async def test_a_fence_is_left_even_where_only_a_strangers_image_is(bench: Bench, new: Image) -> None:
+    environment = bench.environment()
+    engine = await bench.engine(environment)
+    await put_back(bench, environment, WayBack(host=ADDRESS))
+    assert set(await shape(bench, environment)) == {"shop-fence-20"}
+    fence = await engine.inspect("shop-fence-20")
+    assert fence.port_bindings in ({}, None)
+    with pytest.raises(Refused, match="shop-fence-20 of a later run"):
+        await swap(bench, environment, new)
+    assert set(await shape(bench, environment)) == {"shop-fence-20"}
+
+
+async def test_the_failed_release_on_another_container_name_is_not_touched(bench: Bench, new: Image) -> None:
+    environment = bench.environment()
+    engine = await bench.engine(environment)
+    other = ContainerToCreate(name="till", image=new.reference, labels=labels(ref(10), "till", "1.1.0", new.digest))
+    identity = await engine.create(other)
+    await put_back(bench, environment, WayBack(host=ADDRESS))
+    assert (await engine.inspect(identity)).state == "created"
