@@ -112,6 +112,19 @@ async def test_a_stop_that_is_under_way_from_the_failed_release_does_not_end_wha
     await assert_back(bench, environment, before)
 
 
+async def test_one_that_runs_without_the_name_is_stopped_before_it_is_started(bench: Bench, old: Image) -> None:
+    """A real engine starts what still runs by doing nothing, and a stop under way ends it then."""
+    environment = bench.environment()
+    before = await bench.legacy(environment, old)
+    back = await recorded(bench, environment)
+    await (await bench.engine(environment)).rename(before, "shop-old-10")
+    bench.forget_requests()
+    await put_back(bench, environment, back)
+    asked = [line.removeprefix("POST /containers/shop-back-20/") for line in bench.requests()]
+    assert asked.index("stop") < asked.index("start")
+    await assert_back(bench, environment, before)
+
+
 async def test_made_by_several_at_once_it_is_made_once(bench: Bench, old: Image, new: Image) -> None:
     async def one(environment: EnvironmentTable, _: int) -> None:
         before, back = await released(bench, environment, old, new)
