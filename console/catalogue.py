@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from console.ending import ending
 from console.exit_status import ExitStatus
 from console.lane import Lane
-from console.moments import clock
+from console.moments import ago, clock
 from console.output import plain
 from console.refusal import checked
 from console.session import Session, Work
@@ -57,8 +57,16 @@ def good_versions(project: str, limit: int) -> Work:
         async for run in _listed(session, f"{query} AND ExecutionStatus = 'Completed'", limit):
             ended = await ending(lane, await lane.found(run.run_id))
             if ended is not None and ended.outcome == Outcome.RELEASED:
-                entries.append({"version": ended.version, "digest": ended.digest, "released": clock(run.close_time)})
-        _show(session, entries, ("version", "digest", "released"))
+                entries.append(
+                    {
+                        "version": ended.version,
+                        "digest": ended.digest,
+                        "released": clock(run.close_time),
+                        "age": ago(run.close_time),
+                        "approved_by": ended.approvers,
+                    }
+                )
+        _show(session, entries, ("version", "digest", "released", "age", "approved_by"))
         session.output.data(entries)
         return ExitStatus.GOOD
 

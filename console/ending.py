@@ -24,6 +24,7 @@ class Ending:
     status: ExitStatus
     version: str = ""
     digest: str = ""
+    approvers: str = ""
 
     def line(self, project: str) -> str:
         """For people."""
@@ -47,6 +48,7 @@ async def ending(lane: Lane, found: WorkflowExecutionDescription) -> Ending | No
         status=of_outcome(outcome, rollback=found.workflow_type == names.ROLLBACK_WORKFLOW),
         version=told.get("version", ""),
         digest=told.get("digest", ""),
+        approvers=", ".join(told.get("approvers", [])),
     )
 
 

@@ -152,6 +152,7 @@ class ReleaseResult(Message):
     version: str
     digest: str = ""
     summary: str = ""
+    approvers: list[str] = []
 
 
 class RollbackResult(Message):

@@ -85,7 +85,7 @@ class Lane(Desk):
         self.journal.soon(self.journal.try_to(steps.NOTIFY, orders.notice("on_call", "outcome", title, summary)))
         if ledger.dropped_refusals:
             summary += f" ({ledger.dropped_refusals} more messages were refused)"
-        await ledger.keep("worker", "outcome", outcome, summary, digest=status.digest, evidence=self._approvers())
+        await ledger.keep("worker", "outcome", outcome, summary, digest=status.digest, evidence=self.approvers)
         await self.journal.settle()
         await workflow.wait_condition(lambda: ledger.is_written and workflow.all_handlers_finished())
 
@@ -94,6 +94,8 @@ class Lane(Desk):
             return f"aborted by {self.stop.by}: {self.stop.reason or 'without a reason'}"
         return f"cancelled through Temporal: {workflow.cancellation_reason() or 'without a reason'}"
 
-    def _approvers(self) -> list[str]:
+    @property
+    def approvers(self) -> list[str]:
+        """Who authorized it at the gate, so far."""
         gate = self.journal.status.gate
         return [approval.by for approval in gate.approvals] if gate else []

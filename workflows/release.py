@@ -46,6 +46,7 @@ class ReleaseWorkflow(Lane):
             version=orders.plan.version,
             digest=self.journal.status.digest,
             summary=summary,
+            approvers=self.approvers,
         )
 
     async def release(self, orders: Orders) -> tuple[Outcome, str]:
