@@ -46,9 +46,16 @@ def _words(words: list[str]) -> list[str]:
     return [without_latest(word) for word in words]
 
 
+def _values(environment: dict[str, str]) -> dict[str, str]:
+    for value in environment.values():
+        without_latest(value)
+    return environment
+
+
 SecretReference = Annotated[str, AfterValidator(_secret_reference)]
 Address = Annotated[str, AfterValidator(_address), AfterValidator(without_latest)]
 Command = Annotated[list[str], AfterValidator(_words)]
+Environment = Annotated[dict[str, str], AfterValidator(_values)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -68,8 +75,11 @@ class ProjectTable(Table):
 
     @model_validator(mode="after")
     def _no_password_in_the_address(self) -> Self:
-        if "://" in self.repository and urlsplit(self.repository).password:
+        parts = urlsplit(self.repository)
+        if "://" in self.repository and parts.password:
             raise ValueError("repository carries a password: remove it, the forge's token is used")
+        if parts.scheme in {"http", "https"} and parts.username:
+            raise ValueError("repository carries a user, or a token in its place: give the user under the key user")
         if self.repository.startswith("-"):
             raise ValueError("repository is an address, not an option")
         return self
@@ -128,7 +138,7 @@ class ArtifactTable(Table):
 class CommandTable(Table):
     command: Command
     within: Span = timedelta(minutes=30)
-    environment: dict[str, str] = {}
+    environment: Environment = {}
 
 
 class SshTable(Table):
@@ -248,6 +258,19 @@ class Project(Table):
     gate: GateTable
     wait: WaitTable = WaitTable()
     notify: NotifyTable
+
+    @model_validator(mode="after")
+    def _staging_apart(self) -> Self:
+        """What staging does before the gate must not reach what production runs."""
+        staging, production = self.staging, self.production
+        same_engine = (staging.ssh.port, staging.ssh.socket) == (production.ssh.port, production.ssh.socket)
+        shared = [host for host in staging.hosts if same_engine and host in production.hosts]
+        if shared and (staging.container == production.container or staging.port == production.port):
+            raise ValueError(
+                f"staging and production share host {shared[0]} and there a container or port:"
+                " before the gate staging would change production, give it its own"
+            )
+        return self
 
     def secrets(self) -> list[str]:
         """Every secret reference in the file, so that a missing one is named before anything starts."""
