@@ -31,4 +31,4 @@ def spoken(length: timedelta) -> str:
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g} {unit}"
-    return f"{seconds:.3g} s"
+    return f"{round(seconds, 3):.10g} s"
