@@ -1,10 +1,13 @@
 """Three hosts as one production: a promotion that goes wrong on the second leaves all three as they were."""
 
 import asyncio
+import contextlib
 import re
+from datetime import timedelta
 
 import pytest
 
+from activities.clients.hosts import Hosts
 from activities.errors import Refused, Unreachable
 from runbook.image import Image
 from runbook.service import WayBack
@@ -69,21 +72,22 @@ async def test_a_host_that_can_not_be_reached_does_not_hold_up_the_others(
         puttings = [asyncio.create_task(s.put_back(b, 3, failed=2)) for s, b in zip(services, backs, strict=True)]
         await asyncio.wait_for(asyncio.gather(*puttings[:2]), 15)
         assert not puttings[2].done()
-        puttings[2].cancel()
-        await asyncio.wait(puttings)
     finally:
         cut.host.mend()
+    with contextlib.suppress(Unreachable):
+        await puttings[2]
     await cut.put_back(backs[2], 3, failed=2)
     assert [(await service.serving()).id for service in services] == list(before)
     assert [await service.version() for service in services] == ["v1.0.0"] * 3
 
 
-async def test_a_host_out_of_reach_is_named(shop: Shop, clean: Fleet, old: Image) -> None:
-    service = shop.service(clean.hosts[1])
-    host = service.host
+async def test_a_host_out_of_reach_is_named_within_the_time_to_connect(shop: Shop, clean: Fleet) -> None:
+    host, impatient = clean.hosts[1], Hosts(connect_within=timedelta(seconds=1))
     host.cut()
     try:
-        with pytest.raises(Unreachable, match=re.escape(host.address)):
-            await service.seen()
+        async with asyncio.timeout(5):
+            with pytest.raises(Unreachable, match=re.escape(host.address)):
+                await impatient.engine(shop.environment(host), host.address)
     finally:
         host.mend()
+        await impatient.close()

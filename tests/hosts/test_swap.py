@@ -132,7 +132,7 @@ async def test_a_version_that_does_not_stay_up_leaves_the_old_one_serving(
 async def test_a_crash_loop_slower_than_the_swap_looks_is_found_by_the_health_step(
     shop: Shop, host: Host, old: Image
 ) -> None:
-    service = shop.service(host, health_deadline="4s")
+    service = shop.service(host, health_deadline="2s")
     await service.legacy(old)
     broken = await shop.publish("1.1.2", kind="crash_loop", seconds=1.0)
     made = await service.swap(broken, 2, await service.way_back(2))
