@@ -159,7 +159,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
             max_cached_workflows=200,
             graceful_shutdown_timeout=settings.patience,
             # After a kill -9, a task for the dead worker's own queue waits this long before another gets it.
-            sticky_queue_schedule_to_start_timeout=2 * _SECOND,
+            sticky_queue_schedule_to_start_timeout=_SECOND,
             # A cancellation is heard with the next heartbeat that is really sent.
             max_heartbeat_throttle_interval=_SECOND,
             default_heartbeat_throttle_interval=_SECOND,

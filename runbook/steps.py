@@ -70,7 +70,7 @@ VERSION_BUMP = Step(
 UAT = Step(
     name="uat", title="User acceptance tests", number="P", stage="prerequisites",
     order=command.CommandToRun, finding=command.FinishedCommand, effect=Effect.LOOKS,
-    limit=timedelta(hours=2), retry=_tries(2),
+    limit=timedelta(hours=2), retry=_tries(4),
 )
 STAGING_HEALTHY = Step(
     name="staging-healthy", title="Staging is healthy", number="P", stage="prerequisites",

@@ -37,7 +37,6 @@ Handle = WorkflowHandle[Any, Any]
 
 _BROKEN = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: "a workflow task failed",
-    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT: "a workflow task timed out",
 }
 
 
