@@ -17,6 +17,7 @@ _SHOWN_NEEDS = 10
 _SHOWN_REFUSALS = 5
 _SHOWN_ROWS = 300
 _SHOWN_CHARACTERS = 100_000
+_MARKS = frozenset("#>-+*=~`")
 
 
 def board(status: Status) -> str:
@@ -82,7 +83,9 @@ def _gate(gate: GateView) -> str:
     lines += _refused(gate)
     lines += [_cell(rehearsal) for rehearsal in gate.rehearsals]
     if gate.changelog:
-        lines.append("Changes:\n\n" + "\n".join(f"> {line}" for line in gate.changelog[:4000].splitlines()[:40]))
+        lines.append(
+            "Changes:\n\n" + "\n".join(f"> {_quoted(line)}" for line in gate.changelog[:4000].splitlines()[:40])
+        )
     lines.append("To decide, send the signal `approve` or `reject` with one JSON object:")
     return "\n\n".join(lines) + "\n\n" + _code([gate.payload, "", *gate.how_to] if gate.payload else gate.how_to)
 
@@ -141,7 +144,12 @@ def _code(lines: list[str]) -> str:
 
 def _cell(text: str, most: int = 400) -> str:
     """One line of text that can't pass for markup of the board's own."""
-    return _line(text).replace("|", "\\|").replace("<", "&lt;")[:most]
+    line = _line(text).strip().replace("```", "'''").replace("|", "\\|").replace("<", "&lt;")[:most]
+    return f"\\{line}" if line[:1] in _MARKS else line
+
+
+def _quoted(line: str) -> str:
+    return line.replace("```", "'''").replace("<", "&lt;")
 
 
 def _line(text: str) -> str:

@@ -13,7 +13,7 @@ from tests.projects import project, project_table
 
 def changed(path: str, value: Any) -> dict[str, Any]:
     """The tables with this one value at `table.key.key`; None takes the key away."""
-    table = json.loads(json.dumps(project_table()))  # nothing in it is one with something else
+    table: dict[str, Any] = json.loads(json.dumps(project_table()))  # nothing in it is one with something else
     *keys, last = path.split(".")
     place = table
     for key in keys:
