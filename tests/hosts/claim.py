@@ -31,7 +31,7 @@ class Claim:
         for number in _NUMBERS:
             if taken and not (_LOCKS / str(number)).exists():
                 continue
-            claim = cls._held(number)
+            claim = cls.of(number)
             if claim is None:
                 continue
             claim.clean()
@@ -44,7 +44,8 @@ class Claim:
         return taken
 
     @classmethod
-    def _held(cls, number: int) -> "Claim | None":
+    def of(cls, number: int) -> "Claim | None":
+        """This number as it is, or None when another run has it."""
         path = _LOCKS / str(number)
         lock = path.open("ab")
         try:
