@@ -36,7 +36,12 @@ class RecordActivities:
         body = _release_body(order, await self._ledger.head())
         release = Release(order.tag, order.tag, body, prerelease="-" in order.ref.version)
         published = await repository.publish(release, order.commit)
-        said = await _comment(repository, order, published)
+        said = await _comment(
+            repository,
+            order.project.related_issue,
+            f"release-runbook released {order.tag}",
+            _released(order, published),
+        )
         how = "was there" if published.existed else "is published"
         return messages.RecordedRelease(
             release=published.id,
@@ -56,22 +61,33 @@ class RecordActivities:
             body=_postmortem_body(order, repository.page, await self._ledger.head()),
             since=began - _CLOCKS_DIFFER,
         )
+        said = await _comment(
+            repository,
+            order.project.related_issue,
+            f"release-runbook rolled back {order.ref.release}",
+            f"Rolled back: {_what_happened(order.ref)}. Postmortem: [#{issue.id}]({issue.url}).",
+        )
         how = "was opened before" if issue.existed else "is opened"
         return messages.OpenedPostmortem(
-            issue=issue.id, url=issue.url, summary=f"issue #{issue.id} {how}", evidence=[issue.url]
+            issue=issue.id,
+            url=issue.url,
+            summary=f"issue #{issue.id} {how}",
+            evidence=[issue.url, *([said] if said else [])],
         )
 
 
-async def _comment(repository: ForgeRepository, order: messages.ReleaseToRecord, published: Published) -> str:
-    """A word on the related issue. An issue that takes none must not make people roll a good release back."""
-    if order.project.related_issue is None:
-        return ""
-    number = order.project.related_issue
-    body = (
+def _released(order: messages.ReleaseToRecord, published: Published) -> str:
+    return (
         f"Released [{order.tag}]({published.url}): `{order.image.reference}`, approved by {_people(order.approvers)}."
     )
+
+
+async def _comment(repository: ForgeRepository, number: int | None, marker: str, body: str) -> str:
+    """A word on the related issue. An issue that takes none must not make people roll a good release back."""
+    if number is None:
+        return ""
     try:
-        note = await repository.comment(number, marker=f"release-runbook released {order.tag}", body=body)
+        note = await repository.comment(number, marker=marker, body=body)
     except Refused as refused:
         return f"issue #{number} takes no comment: {refused}"[:300]
     return f"commented on issue #{number}: {note.url}"

@@ -224,3 +224,12 @@ async def test_a_postmortem_whose_answer_was_lost_is_found_again(
     found = await records.postmortem(orders(tmp_path, held).postmortem())
     assert found.issue == 2
     assert len(await held.get("/issues", state="all")) == 2
+
+
+async def test_the_related_issue_is_told_of_the_rollback_once(
+    tmp_path: Path, held: Bench, records: RecordActivities
+) -> None:
+    order = orders(tmp_path, held, related_issue=1).postmortem()
+    opened, _ = await records.postmortem(order), await records.postmortem(order)
+    [comment] = await held.get("/issues/1/comments")
+    assert f"Rolled back: v1.0.0 was rolled back. Postmortem: [#{opened.issue}]({opened.url})." in comment["body"]
