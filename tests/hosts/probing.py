@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-EVERY = 0.015
+EVERY = 0.008
 _WITHIN = 1.0
 _PROCESSES = multiprocessing.get_context("forkserver")
 
