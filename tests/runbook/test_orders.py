@@ -41,7 +41,7 @@ def test_everything_about_the_commit_is_about_the_plans_commit() -> None:
     ]
     assert {order.commit for order in orders} == {COMMIT}
     assert {order.ref for order in orders} == {REF}
-    assert {order.project for order in orders} == {PROJECT.project}
+    assert all(order.project == PROJECT.project for order in orders)
 
 
 def test_the_tag_is_the_versions() -> None:
