@@ -93,7 +93,8 @@ class Host:
 
     def kill_main_process(self, container: str) -> None:
         """As a crash would: the engine hears of it, nobody asked for it."""
-        self.run("kill", "-9", self.run("docker", "inspect", "--format", "{{.State.Pid}}", container).strip())
+        pid = self.run("docker", "inspect", "--format", "{{.State.Pid}}", container).strip()
+        self.run("sh", "-c", f"kill -9 {pid}")
 
     def new_host_key(self) -> None:
         """As when a host was set up anew; sshd reads it when it starts."""

@@ -16,7 +16,8 @@ from tests.hosts.host import Host
 from tests.hosts.shop import SETTLE, Content, Service, Shop
 from tests.hosts.stages import StagedHosts
 
-pytestmark = pytest.mark.hosts
+# Many swaps each, for there is one for every call.
+pytestmark = [pytest.mark.hosts, pytest.mark.timeout(300)]
 
 # Calls that take their time on a real engine: they are hit in their middle too.
 CHANGING = frozenset({"create", "rename", "set_restart", "stop", "start"})

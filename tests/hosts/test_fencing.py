@@ -14,7 +14,8 @@ from tests.hosts.host import Host
 from tests.hosts.late import Late
 from tests.hosts.shop import SETTLE, Service, Shop
 
-pytestmark = pytest.mark.hosts
+# Many swaps each, for there is one for every call.
+pytestmark = [pytest.mark.hosts, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
