@@ -69,7 +69,9 @@ def _ran_out(error: ActivityError) -> bool:
 
 
 def _evidence(error: BaseException | None) -> list[str]:
+    """At most 20 lines; whatever else came in their place is none, for an exception here would wedge the run."""
     if not isinstance(error, ApplicationError) or not error.details or not isinstance(error.details[0], dict):
         return []
-    told = cast("dict[str, list[str]]", error.details[0])
-    return [line[:300] for line in told.get("evidence", [])[:20]]
+    told = cast("dict[str, Any]", error.details[0]).get("evidence")
+    lines = cast("list[Any]", told) if isinstance(told, list) else []
+    return [str(line)[:300] for line in lines[:20]]
