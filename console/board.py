@@ -72,7 +72,7 @@ def _headline(status: Status) -> Text:
     facts += [f"because: {status.reason}"] if status.reason else []
     facts += [f"commit {status.commit[:12]}"] if status.commit else []
     text.append("\n" + ", ".join(facts), style="dim")
-    for line in filter(None, (status.summary, status.digest, status.pause and f"⏳ {status.pause}")):
+    for line in filter(None, (status.summary, status.digest, status.pause and f"⌛ {status.pause}")):
         text.append(f"\n{line}")
     return text
 

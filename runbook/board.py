@@ -50,7 +50,7 @@ def _headline(status: Status) -> str:
         facts.append(f"digest `{status.digest}`")
     lines.append(", ".join(facts))
     if status.pause:
-        lines.append(f"⏳ {_cell(status.pause)}")
+        lines.append(f"⌛ {_cell(status.pause)}")
     return "\n\n".join(lines)
 
 
@@ -69,7 +69,7 @@ def _gate(gate: GateView) -> str:
     if not gate.open:
         return "\n\n".join([f"## Gate: closed\n\nApproved by: {_given(gate)}. Image `{gate.image}`.", *_refused(gate)])
     lines = [
-        "## ⏸ Gate: production waits for people",
+        "## ⚑ Gate: production waits for people",
         f"What will run: `{gate.image}`",
         f"Commit `{gate.commit}`, plan `{gate.plan}`",
         f"Approvals: {len(gate.approvals)} of {gate.needed} ({_given(gate)}); may approve: {', '.join(gate.approvers)}"

@@ -43,7 +43,7 @@ class Alarm:
         ref = orders.ref
         lines = [
             f"{refusal.kind} in the name of {refusal.by} was refused: {refusal.why}",
-            f"sent by {refusal.sender or 'nobody knows whom'}, as Temporal recorded it",
+            f"sent by {refusal.sender or 'a client that nobody can tell now'}, as Temporal recorded it",
             *([f"and {meanwhile} more since the last notice"] if meanwhile else []),
             f"The gate of {ref.workflow_id} stands as it stood.",
         ]

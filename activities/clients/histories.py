@@ -11,6 +11,7 @@ from activities.errors import Unreachable
 from runbook.sender import IdentifiedSender, SenderToIdentify
 
 _LONGEST = 200
+_UNNAMED = "a client that names nobody"  # like Temporal's UI
 _PATIENCE = timedelta(seconds=10)
 
 
@@ -47,6 +48,6 @@ async def _sender(events: AsyncIterator[HistoryEvent], sought: SenderToIdentify)
 
 def _identified(event: HistoryEvent, identity: str) -> IdentifiedSender:
     principal = f"{event.principal.type}:{event.principal.name}" if event.principal.name else ""
-    shown = identity[:_LONGEST] or "no identity"
+    shown = identity[:_LONGEST] or _UNNAMED
     found = IdentifiedSender(identity=shown, principal=principal[:_LONGEST], at=event.event_time.ToDatetime(tzinfo=UTC))
     return found.model_copy(update={"summary": f"sent by {found.told}"[:149]})

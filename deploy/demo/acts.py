@@ -152,7 +152,7 @@ async def prove_release(stage: Stage, version: str, commit: str, digest: str) ->
 
 def gate_text(board: str) -> str:
     """The part of the board between the gate's headline and the table of steps."""
-    found = re.search(r"## ⏸ Gate.*?(?=\n\n\| )", board, re.DOTALL)
+    found = re.search(r"## ⚑ Gate.*?(?=\n\n\| )", board, re.DOTALL)
     return found[0] if found else board
 
 

@@ -44,7 +44,7 @@ async def test_an_approved_release_waits_for_the_end_of_a_freeze_and_goes_on_by_
     assert status.stage == "window"
     assert not status.needs_person
     assert "frozen: year's end; opens " in status.pause
-    assert f"⏳ {status.pause}" in await handle.query(names.BOARD)
+    assert f"⌛ {status.pause}" in await handle.query(names.BOARD)
     assert not lane.crew.count(steps.WAY_BACK)
     await lane.pass_until(opens - timedelta(seconds=1))
     assert not lane.crew.count(steps.SWAP)
