@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.hosts, pytest.mark.timeout(300)]
 # Calls that take their time on a real engine: they are hit in their middle too.
 CHANGING = frozenset({"create", "rename", "set_restart", "stop", "start"})
 IN_THE_MIDDLE = 0.04
+ATTEMPTS = 3
 
 
 @dataclass
@@ -111,7 +112,7 @@ async def said_well(service: Service, error: StepError) -> None:
 
 
 async def mended(attempts: Sequence[Attempt], new: Image) -> None:
-    """One more attempt, or another one that a person asks for, and all is as it should be."""
+    """After few more attempts all is as it should be."""
     for each in attempts:
         made = await at_last(each, new)
         name = each.service.environment.container
@@ -122,15 +123,14 @@ async def mended(attempts: Sequence[Attempt], new: Image) -> None:
 
 
 async def at_last(each: Attempt, new: Image) -> SwappedContainer:
-    """By the next attempt; after a refusal, or the advice to restart the engine, by the one after somebody took it."""
-    try:
-        return await each.make(new)
-    except StepError as error:
-        await said_well(each.service, error)
-        if "restart Docker" in str(error):
-            await asyncio.to_thread(each.service.host.restart_engine)
-        elif error.retryable:
-            raise
+    """By the next attempts, some of which a person asks for who has read what the one before said."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await each.make(new)
+        except StepError as error:
+            await said_well(each.service, error)
+            if "restart Docker" in " ".join([str(error), *error.evidence]):
+                await asyncio.to_thread(each.service.host.restart_engine)
     return await each.make(new)
 
 
