@@ -73,5 +73,5 @@ def _evidence(error: BaseException | None) -> list[str]:
     if not isinstance(error, ApplicationError) or not error.details or not isinstance(error.details[0], dict):
         return []
     told = cast("dict[str, Any]", error.details[0]).get("evidence")
-    lines = cast("list[Any]", told) if isinstance(told, list) else []
+    lines: list[Any] = told if isinstance(told, list) else []
     return [str(line)[:300] for line in lines[:20]]
