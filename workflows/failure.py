@@ -70,8 +70,10 @@ def _ran_out(error: ActivityError) -> bool:
 
 def _evidence(error: BaseException | None) -> list[str]:
     """At most 20 lines; whatever else came in their place is none, for an exception here would wedge the run."""
-    if not isinstance(error, ApplicationError) or not error.details or not isinstance(error.details[0], dict):
+    if not isinstance(error, ApplicationError) or not error.details:
         return []
-    told = cast("dict[str, Any]", error.details[0]).get("evidence")
-    lines: list[Any] = told if isinstance(told, list) else []
-    return [str(line)[:300] for line in lines[:20]]
+    match error.details[0]:
+        case {"evidence": [*lines]}:
+            return [str(line)[:300] for line in cast("list[Any]", lines[:20])]
+        case _:
+            return []
