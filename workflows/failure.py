@@ -1,7 +1,7 @@
 """How a step's failure looks to the workflow, and how a release ends before its last step."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
 from temporalio.exceptions import TimeoutError as OutOfTime
@@ -74,6 +74,6 @@ def _evidence(error: BaseException | None) -> list[str]:
         return []
     match error.details[0]:
         case {"evidence": [*lines]}:
-            return [str(line)[:300] for line in cast("list[Any]", lines[:20])]
+            return [str(line)[:300] for line in lines[:20]]
         case _:
             return []
