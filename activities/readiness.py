@@ -10,6 +10,7 @@ from activities.doubts import Doubts
 from activities.errors import Refused, StepError
 from activities.heartbeat import in_thread
 from activities.secret import read_secret
+from activities.window import zone_of
 from runbook.approval import NAMESPACE
 from runbook.project import EnvironmentTable, Project
 from runbook.span import spoken
@@ -32,6 +33,8 @@ class Readiness:
         gate = table.gate
         may = set(gate.approvers) - (set[str]() if gate.requester_may_approve else {requester})
         may = await _may_sign(doubts, table, may)
+        if gate.has_hours:
+            await doubts.of(in_thread(zone_of, gate.zone))
         doubts.add([*_gate_faults(table, requester, may), *_soak_faults(table)])
 
     async def known(self, doubts: Doubts, table: Project, *tables: str) -> None:

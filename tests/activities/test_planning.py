@@ -232,6 +232,11 @@ async def test_where_approvals_are_signed_only_who_has_a_key_can_approve(world: 
     assert f"allowed_signers {signers} can't be read" in str(await world.refusal())
 
 
+async def test_hours_by_the_clocks_of_nowhere_are_refused_before_anything_is_built(world: World) -> None:
+    world.tables["gate"] = {"approvers": ["alice"], "zone": "Europe/Atlantis", "windows": [{"from": "09:00"}]}
+    assert "gate.zone: this worker knows no time zone 'Europe/Atlantis'" in str(await world.refusal())
+
+
 async def test_what_can_not_be_looked_at_now_is_tried_again(world: World) -> None:
     world.lane.silent = True
     with pytest.raises(Unreachable, match="Temporal does not tell"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook.board import board
-from runbook.status import GateView, GivenDecision, Need, Outcome, Row, State, Status, timeline
+from runbook.status import GateView, GivenDecision, Need, Outcome, RefusedDecision, Row, State, Status, timeline
 from tests.projects import COMMIT, DIGEST
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
@@ -88,6 +88,28 @@ def test_a_closed_gate_asks_for_nothing() -> None:
     shown = board(status(gate=gate(open=False)))
     assert "## Gate: closed\n\nApproved by: nobody yet." in shown
     assert "temporal workflow signal" not in shown
+
+
+def test_a_gate_shows_the_policy_the_hours_what_was_refused_and_who_really_sent_what() -> None:
+    given = GivenDecision(by="alice", at=NOW, sender="starter@desk/1/alice", key="ssh-ed25519 SHA256:k")
+    refused = RefusedDecision(
+        kind="approve", by="mallory", at=NOW, why="mallory may not decide here", suspicious=True, sender="evil|desk"
+    )
+    view = gate(
+        approvals=[given], policy=["2 approvals of alice, bob"], window="outside", refusals=[refused] * 7, refused=9
+    )
+    text = board(status(gate=view))
+    assert "alice (signed with ssh-ed25519 SHA256:k, sent by starter@desk/1/alice)" in text
+    assert "- 2 approvals of alice, bob" in text
+    assert "Production may be changed: outside" in text
+    assert "Refused: 9" in text
+    assert text.count("⚠ approve by mallory (sent by evil\\|desk): mallory may not decide here") == 5
+    assert "Refused: 9" in board(status(gate=view.model_copy(update={"open": False})))
+
+
+def test_what_a_release_waits_for_besides_people_is_in_its_headline() -> None:
+    text = board(status(stage="window", pause="production waits for the release window: opens Mon"))
+    assert "⌛ production waits for the release window: opens Mon" in text.split("##")[0]
 
 
 def test_a_row_shows_its_state_its_tries_and_its_trouble_before_its_finding() -> None:

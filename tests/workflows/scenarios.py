@@ -6,6 +6,7 @@ from datetime import timedelta
 from temporalio.client import WorkflowFailureError
 
 from runbook import names, steps
+from runbook.approval import VerifiedSignature
 from runbook.pipeline import FinishedRun
 from runbook.trouble import Cause
 from tests.projects import DIGEST, project
@@ -13,6 +14,8 @@ from tests.workflows.conftest import Handle, LaneOfTests
 from tests.workflows.crew import answering, away_for, failing
 
 Story = Callable[[LaneOfTests], Awaitable[Handle]]
+_WRONG = VerifiedSignature(ok=False, why="it does not fit", key="ssh-ed25519 SHA256:mallory")
+_RIGHT = VerifiedSignature(ok=True, why="signed by bob", key="ssh-ed25519 SHA256:bob")
 HOSTS = {"hosts": ["production-1", "production-2"]}
 
 
@@ -30,6 +33,20 @@ async def released_by_two_after_junk(lane: LaneOfTests) -> Handle:
     await lane.approve(handle, by="mallory")
     await lane.decide(handle, {"decision": "approve", "by": "alice", "digest": DIGEST, "comment": "fine"})
     await lane.approve(handle, by="bob")
+    return handle
+
+
+async def signed_in_hours(lane: LaneOfTests) -> Handle:
+    opens = await lane.now() + timedelta(hours=5)
+    freeze = {"from": "2020-01-01", "to": f"{opens:%Y-%m-%dT%H:%M}", "reason": "year's end"}
+    lane.crew.project = project(production=HOSTS, gate={"allowed_signers": "/etc/allowed_signers", "freezes": [freeze]})
+    lane.crew.at(steps.VERIFY_SIGNATURE, answering(_WRONG, _RIGHT))
+    handle = await lane.start()
+    await lane.at_gate(handle)
+    await handle.signal(names.REMIND, {"by": "carol"})
+    await lane.approve(handle)
+    for _ in range(2):
+        await lane.decide(handle, {"decision": "approve", "by": "bob", "digest": DIGEST, "signature": "signed"})
     return handle
 
 
@@ -132,6 +149,7 @@ async def by_hand(lane: LaneOfTests) -> Handle:
 STORIES: dict[str, tuple[Story, str]] = {
     "released": (released, "released"),
     "released-by-two-after-junk": (released_by_two_after_junk, "released"),
+    "signed-in-hours": (signed_in_hours, "released"),
     "rejected": (rejected, "rejected"),
     "expired": (expired, "expired"),
     "aborted": (aborted, "aborted"),
