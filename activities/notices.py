@@ -83,9 +83,14 @@ def notice_id(order: NoticeToSend) -> str:
 
 
 def addressed(order: NoticeToSend) -> list[str]:
-    """Each address once; approvers without addresses of their own are told through on-call's."""
-    own = order.notify.approvers if order.to == "approvers" else order.notify.on_call
-    return list(dict.fromkeys(own or order.notify.on_call))
+    """Each address once; approvers without an address of their own are told through all approvers', or on-call's."""
+    notify = order.notify
+    if order.to != "approvers":
+        return list(dict.fromkeys(notify.on_call))
+    own = [notify.people[person] for person in order.people if person in notify.people]
+    if not order.people or len(own) < len(order.people):
+        own += notify.approvers or notify.on_call
+    return list(dict.fromkeys(own))
 
 
 def _some_failed(notice: str, wanted: int, troubles: list[StepError]) -> StepError:

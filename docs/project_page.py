@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from runbook.identifier import Person
 from runbook.project import Address, Command, Project, SecretReference
 from runbook.span import spoken
 
@@ -29,6 +30,7 @@ _KINDS: dict[Any, str] = {
     Address: "http(s) address",
     Command: "list of words",
     dict[str, str]: "table of texts",
+    dict[Person, SecretReference]: "table of secrets by person",
     str: "text",
     int: "number",
     bool: "true or false",

@@ -101,10 +101,9 @@ class HostOrders:
             evidence=evidence,
         )
 
-    def notice(self, to: str, key: str, title: str, body: str) -> record.NoticeToSend:
-        return record.NoticeToSend.model_validate(
-            {"ref": self.ref, "notify": self.project.notify, "to": to, "key": key, "title": title, "body": body}
-        )
+    def notice(self, to: str, key: str, title: str, body: str, people: list[str] | None = None) -> record.NoticeToSend:
+        told = {"to": to, "key": key, "title": title, "body": body, "people": people or []}
+        return record.NoticeToSend.model_validate({"ref": self.ref, "notify": self.project.notify, **told})
 
     def _swap(
         self, environment: EnvironmentTable, host: str, image: Image, way_back: service.WayBack | None

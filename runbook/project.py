@@ -15,6 +15,7 @@ from runbook.identifier import (
     HostPath,
     ImageName,
     Line,
+    Person,
     Registry,
     RepoPath,
     Slug,
@@ -241,6 +242,9 @@ class NotifyTable(Table):
 
     on_call: list[SecretReference] = Field(min_length=1)
     approvers: list[SecretReference] = []
+    people: dict[Person, SecretReference] = Field(
+        default={}, description="An approver's own address: told there, and only while that person has to decide"
+    )
     window: Line = ""
 
 
@@ -274,7 +278,7 @@ class Project(Table):
 
     def secrets(self) -> list[str]:
         """Every secret reference in the file, so that a missing one is named before anything starts."""
-        found = [self.forge.token, *self.notify.on_call, *self.notify.approvers]
+        found = [self.forge.token, *self.notify.on_call, *self.notify.approvers, *self.notify.people.values()]
         if self.artifact.credentials:
             found.append(self.artifact.credentials.password)
         found += [table.ssh.key for table in (self.staging, self.production) if table.ssh.key]

@@ -11,10 +11,11 @@ from runbook.service import WayBack
 
 
 class NoticeToSend(Order):
-    """`key` makes the notice the same one however often it is tried."""
+    """`key` makes the notice the same one however often it is tried. `people` are those of `to` whom it concerns."""
 
     notify: NotifyTable
     to: Literal["on_call", "approvers"]
+    people: list[str] = []
     key: str
     title: str
     body: str

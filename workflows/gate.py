@@ -206,7 +206,8 @@ class Gate:
             f"Still to decide: {', '.join(_undecided(view))}",
             *view.how_to,
         ]
-        notice = orders.notice("approvers", f"gate/{key}", f"Reminder: {title}" if why else title, "\n".join(lines))
+        title = f"Reminder: {title}" if why else title
+        notice = orders.notice("approvers", f"gate/{key}", title, "\n".join(lines), _undecided(view))
         self._journal.soon(self._journal.try_to(steps.NOTIFY, notice))
 
 

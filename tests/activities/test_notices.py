@@ -7,7 +7,7 @@ import pytest
 from activities.clients.ledger import Ledger
 from activities.clients.notifier import Notifier
 from activities.errors import Refused, Unreachable
-from activities.notices import NoticeActivities, notice_id
+from activities.notices import NoticeActivities, addressed, notice_id
 from runbook.message import ReleaseRef
 from runbook.record import NoticeToSend
 from tests.activities.hook import TOKEN, Hook, hook
@@ -59,6 +59,34 @@ async def test_everybody_on_call_is_told_once_with_the_notices_id(
     for taken in (pager.taken, chat.taken):
         assert [content["title"] for content in taken] == ["shop 1.4.0: window"]
         assert taken[0]["message"] == f"alice releases shop\n\nnotice {told.notice} of release-shop"
+
+
+async def test_approvers_are_told_at_their_own_address_and_only_who_has_to_decide(
+    group: NoticeActivities, tmp_path: Path, pager: Hook, chat: Hook
+) -> None:
+    people = {"alice": f"file:{tmp_path}/pager", "bob": f"file:{tmp_path}/chat"}
+    notify = {"on_call": [f"file:{tmp_path}/nowhere"], "people": people}
+    told: dict[str, Any] = {"to": "approvers", "notify": notify}
+    await group.tell(notice(tmp_path, **told, people=["alice", "bob"], key="gate/0"))
+    await group.tell(notice(tmp_path, **told, people=["bob"], key="gate/1"))
+    assert (len(pager.taken), len(chat.taken)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("people", "addresses"),
+    [
+        (["alice"], ["env:ALICE"]),
+        (["alice", "bob"], ["env:ALICE", "env:ALL"]),
+        (["bob"], ["env:ALL"]),
+        ([], ["env:ALL"]),
+    ],
+)
+def test_an_approver_without_an_address_is_told_through_everybodys(
+    tmp_path: Path, people: list[str], addresses: list[str]
+) -> None:
+    notify = {"on_call": ["env:ON_CALL"], "approvers": ["env:ALL"], "people": {"alice": "env:ALICE"}}
+    order = notice(tmp_path, to="approvers", people=people, notify=notify)
+    assert addressed(order) == addresses
 
 
 async def test_a_second_try_tells_nobody_again(

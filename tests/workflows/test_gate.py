@@ -215,6 +215,7 @@ async def test_reminders_come_at_their_interval_and_name_who_has_not_decided(lan
     assert {done.order.to for done in told} == {"approvers"}
     assert "Still to decide: alice, bob, dave" in told[1].order.body
     assert "Still to decide: alice, dave" in told[2].order.body
+    assert [done.order.people for done in told[1:3]] == [["alice", "bob", "dave"], ["alice", "dave"]]
     assert [done.order.title.startswith("Reminder: ") for done in told] == [False] + [True] * 5
 
 
