@@ -9,7 +9,7 @@ import tarfile
 
 import httpx
 
-from deploy.sandbox.images import Image
+from deploy.sandbox.images import Image, find_busybox
 from deploy.sandbox.images_push import push_image
 from deploy.sandbox.registry_answers import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX
 from deploy.sandbox.registry_store import digest_of
@@ -27,12 +27,22 @@ def for_another_machine() -> Image:
         + bytes(9)
         + struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0, 64, 0, 0, 64, 56, 0, 0, 0, 0)
     )
-    return _image({"service": header}, "/service", "arm64")
+    return _image({"service": header}, ["/service"], "arm64")
 
 
 def large(megabytes: int) -> Image:
     """A layer that can't be made smaller, so that it takes its time and its room."""
-    return _image({"ballast": os.urandom(megabytes * 1024 * 1024)}, "/ballast", "amd64")
+    return _image({"ballast": os.urandom(megabytes * 1024 * 1024)}, ["/ballast"], "amd64")
+
+
+def quick(version: str) -> Image:
+    """A service that answers as fast as it is asked, and stops as soon as it is told to."""
+    busybox = find_busybox()
+    assert busybox
+    answers = {"health": {"status": "ok"}, "version": {"version": f"v{version}"}}
+    files = {f"www/{name}": json.dumps(answer).encode() for name, answer in answers.items()}
+    serve = "/busybox httpd -f -p 8080 -h /www & child=$!; trap 'kill $child; exit 0' TERM; wait $child"
+    return _image({**files, "busybox": busybox.read_bytes()}, ["/busybox", "sh", "-c", serve], "amd64")
 
 
 async def push_list(registry: str, name: str, tag: str, images: dict[str, Image], *, oci: bool) -> str:
@@ -56,7 +66,7 @@ async def push_list(registry: str, name: str, tag: str, images: dict[str, Image]
     return digest_of(content)
 
 
-def _image(files: dict[str, bytes], program: str, architecture: str) -> Image:
+def _image(files: dict[str, bytes], program: list[str], architecture: str) -> Image:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, content in files.items():
@@ -67,7 +77,7 @@ def _image(files: dict[str, bytes], program: str, architecture: str) -> Image:
     config = {
         "architecture": architecture,
         "os": "linux",
-        "config": {"Entrypoint": [program]},
+        "config": {"Entrypoint": program},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(tarred)]},
     }
     return _assembled(json.dumps(config).encode(), gzip.compress(tarred, compresslevel=1, mtime=0))

@@ -22,11 +22,12 @@ class Probed:
 
     looks: list[Look] = field(default_factory=list[Look])
 
-    @property
-    def away(self) -> float:
-        """Seconds from the last good look before a failed one to the next good one; the longest of such."""
+    def away(self, begun: float, ended: float) -> float:
+        """Within this time: seconds from the last good look before a failed one to the next good one; the longest such."""
         longest, last_good, failed = 0.0, None, False
         for began, good in self.looks:
+            if not begun <= began <= ended:
+                continue
             if not good:
                 failed = True
                 continue
