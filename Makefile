@@ -41,7 +41,7 @@ setup: $(READY) ## make .venv from the hashed lock; again only when the lock cha
 $(READY): requirements.lock
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer with venv was found: install python3 and python3-venv, or say make PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
