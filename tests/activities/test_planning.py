@@ -1,113 +1,21 @@
 import os
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 import pytest
 
-from activities.clients.hosts import Hosts
 from activities.clients.ledger import Ledger
-from activities.errors import Refused, Unreachable
-from activities.planning import PlanningActivities
-from activities.projects import Projects
-from runbook.message import ReleaseOrder, ReleaseRef, RollbackOrder
-from runbook.plan import ReleaseToPlan, RollbackToPlan
-from runbook.record import Entry
+from activities.errors import Unreachable
 from runbook.trouble import Cause
-from tests.activities.clients.origin import Origin, client
-from tests.projects import DIGEST, OLD_DIGEST, project_table
-from tests.toml import as_toml
-
-SECRETS = ("FORGE_TOKEN", "SSH_KEY", "ON_CALL", "APPROVERS")
-
-
-class Lane:
-    running = False
-    silent = False
-
-    async def rollback_running(self, project: str) -> bool:
-        if self.silent:
-            raise Unreachable("Temporal does not tell")
-        return self.running
-
-
-@dataclass
-class World:
-    """A worker's surroundings: everything is real but Temporal's word."""
-
-    folder: Path
-    origin: Origin
-    ledger: Ledger
-    lane: Lane = field(default_factory=Lane)
-    tables: dict[str, Any] = field(default_factory=project_table)
-    searchable: bool = True
-
-    def group(self) -> PlanningActivities:
-        (self.folder / "projects").mkdir(exist_ok=True)
-        (self.folder / "projects" / "shop.toml").write_text(str(as_toml(self.tables)))
-        return PlanningActivities(
-            Projects(self.folder / "projects"),
-            client(self.folder / "worker"),
-            Hosts(),
-            self.ledger,
-            self.lane,
-            lambda: self.searchable,
-        )
-
-    async def plan(self, **order: Any) -> Any:
-        wanted = ReleaseOrder.model_validate({"project": "shop", "version": "1.4.0", "requested_by": "carol"} | order)
-        return await self.group().plan(ReleaseToPlan(ref=ref(wanted.version), order=wanted))
-
-    async def plan_rollback(self, **order: Any) -> Any:
-        wanted = RollbackOrder.model_validate({"project": "shop", "requested_by": "carol", "reason": "bad"} | order)
-        return await self.group().plan_rollback(RollbackToPlan(ref=ref("0.0.0"), order=wanted))
-
-    async def refusal(self, **order: Any) -> Refused:
-        with pytest.raises(Refused) as caught:
-            await self.plan(**order)
-        assert "\n" not in str(caught.value)
-        return caught.value
-
-    async def released(self, version: str, digest: str = DIGEST) -> None:
-        entry = Entry(
-            event=f"{version}/released",
-            actor="worker",
-            action="outcome",
-            outcome="released",
-            version=version,
-            digest=digest,
-            evidence=["bob"],
-        )
-        await self.ledger.keep(ReleaseToPlan(ref=ref(version), order=order_of(version)), [entry])
-
-
-def ref(version: str) -> ReleaseRef:
-    return ReleaseRef(
-        project="shop", version=version, workflow_id="release-shop", release="run", epoch=1, requested_by="carol"
-    )
-
-
-def order_of(version: str) -> ReleaseOrder:
-    return ReleaseOrder(project="shop", version=version, requested_by="carol")
+from tests.activities.planning_world import World, opened
+from tests.projects import DIGEST, OLD_DIGEST
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncGenerator[World]:
-    for name in SECRETS:
-        os.environ[name] = f"{name}-value"
-    world = World(tmp_path, Origin(tmp_path / "origin"), Ledger(f"sqlite:///{tmp_path}/ledger.db"))
-    key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
-    hosts = [*world.tables["staging"]["hosts"], *world.tables["production"]["hosts"]]
-    (tmp_path / "known_hosts").write_text("".join(f"{host} {key}" for host in hosts))
-    world.tables["project"]["repository"] = str(world.origin.path)
-    for name in ("staging", "production"):
-        world.tables[name]["ssh"] = {**world.tables[name]["ssh"], "known_hosts": f"{tmp_path}/known_hosts"}
-    yield world
-    world.ledger.close()
-    for name in SECRETS:
-        os.environ.pop(name, None)
+    async with opened(tmp_path) as world:
+        yield world
 
 
 async def test_a_release_of_the_branchs_head_is_planned(world: World) -> None:
@@ -254,48 +162,3 @@ async def test_a_ledger_that_is_away_is_tried_again(world: World) -> None:
     with pytest.raises(Unreachable, match="the ledger at"):
         await world.plan()
     world.ledger.close()
-
-
-async def test_a_rollback_by_hand_goes_to_the_good_version_before(world: World) -> None:
-    await world.released("1.3.0", OLD_DIGEST)
-    await world.released("1.4.0")
-    plan = await world.plan_rollback()
-    assert plan.image.reference == f"registry.example.net/acme/shop:v1.3.0@{OLD_DIGEST}"
-    assert plan.evidence[0] == plan.image.reference
-    assert plan.summary.startswith("back to v1.3.0, released 20")
-
-
-async def test_a_rollback_by_hand_goes_to_a_named_version(world: World) -> None:
-    await world.released("1.2.0", OLD_DIGEST)
-    await world.released("1.3.0")
-    await world.released("1.4.0")
-    assert (await world.plan_rollback(to_version="1.2.0")).image.digest == OLD_DIGEST
-
-
-async def test_a_rollback_to_what_was_never_released_names_what_was(world: World) -> None:
-    await world.released("1.3.0")
-    for order, what in (({"to_version": "1.1.0"}, "1.1.0 was never released"), ({}, "no good version is before")):
-        with pytest.raises(Refused, match=rf"shop can't be rolled back: {what}.*\(it knows 1\.3\.0\)"):
-            await world.plan_rollback(**order)
-
-
-async def test_a_rollback_needs_neither_the_forge_nor_people(world: World) -> None:
-    await world.released("1.3.0")
-    await world.released("1.4.0")
-    for name in ("FORGE_TOKEN", "ON_CALL", "APPROVERS"):
-        del os.environ[name]
-    world.tables["project"]["repository"] = "http://127.0.0.1:1/acme/shop.git"
-    world.tables["staging"]["hosts"] = ["unknown"]
-    assert (await world.plan_rollback()).image.version == "1.3.0"
-
-
-async def test_a_rollback_beside_another_is_refused_and_so_is_one_that_can_not_log_in(world: World) -> None:
-    await world.released("1.3.0")
-    await world.released("1.4.0")
-    world.lane.running = True
-    del os.environ["SSH_KEY"]
-    world.tables["production"]["hosts"].append("production-4")
-    with pytest.raises(Refused) as caught:
-        await world.plan_rollback()
-    for fault in ("still running", "env:SSH_KEY is missing", "production.hosts[3]: no key of production-4"):
-        assert fault in str(caught.value)

@@ -124,18 +124,6 @@ async def test_the_soak_watches_all_hosts_by_the_projects_figures(lane: LaneOfTe
     assert limit > timedelta(days=20), "the step's own limit is shorter than what the project wants"
 
 
-async def test_a_cancel_that_meets_the_end_of_the_last_step_rolls_back_or_releases_but_never_half(
-    lane: LaneOfTests,
-) -> None:
-    hold = lane.crew.hold(steps.SOAK)
-    handle = await lane.approved()
-    await hold.reached.wait()
-    hold.let_go.set()
-    await handle.cancel()
-    result = await lane.result(handle)
-    assert set(lane.crew.fleet.values()) == ({DIGEST} if result.outcome is Outcome.RELEASED else {OLD_DIGEST})
-
-
 async def test_a_record_whose_answer_was_lost_asks_and_is_there_once(lane: LaneOfTests) -> None:
     lane.crew.at(steps.RECORD, failing(Cause.UNREACHABLE, "the answer was lost", times=1), after=True)
     handle = await lane.approved()

@@ -6,6 +6,7 @@ import itertools
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
@@ -42,7 +43,7 @@ class RealLane:
         self._runs.append(handle)
         return handle
 
-    async def worker(self) -> Worker:
+    async def worker(self, **options: Any) -> Worker:
         return Worker(
             await self._temporal.connect(),
             task_queue=self.queue,
@@ -50,6 +51,7 @@ class RealLane:
             activities=self.crew.activities(),
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+            **options,
         )
 
     async def until(self, handle: Handle, reached: Callable[[Status], bool]) -> None:
@@ -130,6 +132,22 @@ async def test_workers_may_come_and_go_during_a_rollback(real: RealLane) -> None
         assert (await result(handle)).outcome is Outcome.ROLLED_BACK
     assert set(real.crew.fleet.values()) == {OLD_DIGEST}
     assert real.crew.effects[steps.POSTMORTEM.name] == 1
+
+
+async def test_a_cancel_that_meets_the_end_of_the_last_step_rolls_back_or_releases_but_never_half(
+    real: RealLane,
+) -> None:
+    real.crew = Crew(project())
+    hold = real.crew.hold(steps.SOAK)
+    async with await real.worker():
+        handle = await real.start()
+        await real.until(handle, lambda status: status.gate is not None)
+        await handle.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
+        await hold.reached.wait()
+        hold.let_go.set()
+        await handle.cancel()
+        outcome = (await result(handle)).outcome
+    assert set(real.crew.fleet.values()) == ({DIGEST} if outcome is Outcome.RELEASED else {OLD_DIGEST})
 
 
 async def test_the_rollback_of_an_earlier_release_is_waited_for(real: RealLane) -> None:
