@@ -1,98 +1,188 @@
-"""Whatever fails, is sent or is cancelled, whenever: what must always be true of a release and of its rollback."""
+"""Whatever fails, is sent or is cancelled, at whichever step: what must always be true of a release and its rollback."""
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from temporalio.client import WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from runbook import names, steps
 from runbook.status import Status
-from runbook.step import Effect
 from runbook.trouble import Cause
-from tests.projects import DIGEST, OLD_DIGEST
+from tests.projects import DIGEST, OLD_DIGEST, project
 from tests.servers import TemporalServer
 from tests.workflows.conftest import Handle
-from tests.workflows.crew import Crew, failing
+from tests.workflows.crew import Behaviour, Crew, failing
 from tests.workflows.test_real_server import RealLane
 
-_SAFE = [step for step in steps.ALL if step.on_board and step not in (steps.PLAN, steps.PLAN_ROLLBACK, steps.RETURN)]
-_TOUCHES = {steps.PULL.name, steps.SWAP.name}
-_MESSAGES = (names.APPROVE, names.REJECT, names.RETRY, names.ABORT, names.ROLL_BACK, "cancel", "cancel rollback")
+_PLANNING = (steps.PLAN, steps.PLAN_ROLLBACK, steps.RETURN)
+_STEPS = [step.name for step in steps.ALL if step.on_board and step not in _PLANNING]
+_PRODUCTION = (steps.PULL, steps.WAY_BACK, steps.SWAP)
+_ASIDE = {steps.NOTIFY.name, steps.LEDGER.name, steps.IDENTIFY_SENDER.name}
+_MESSAGES = (
+    "nonsense",
+    names.APPROVE,
+    names.REJECT,
+    names.RETRY,
+    names.ABORT,
+    names.ROLL_BACK,
+    "cancel",
+    "cancel rollback",
+)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """A step that fails once: until somebody retries where it is final, otherwise until its policy tries again."""
+    """A step that fails once, `final` until somebody retries; `late`: after it took effect, as a lost answer does."""
 
     step: str
     cause: Cause
     final: bool
+    late: bool
+
+
+@dataclass(frozen=True)
+class Word:
+    """What is sent in the middle of a step's first attempt; the step goes on once it was delivered."""
+
+    step: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    batch_size: int
+    on_unhealthy: str
+    forgetful: bool
 
 
 troubles = st.lists(
     st.builds(
         Trouble,
-        step=st.sampled_from([step.name for step in _SAFE]),
+        step=st.sampled_from(_STEPS),
         cause=st.sampled_from([Cause.REFUSED, Cause.UNREACHABLE, Cause.UNHEALTHY, Cause.CONTAINER_EXITED]),
         final=st.booleans(),
+        late=st.booleans(),
     ),
-    max_size=4,
+    max_size=3,
 )
-messages = st.lists(st.tuples(st.sampled_from(_MESSAGES), st.integers(0, 2000)), max_size=4)
+words = st.lists(st.builds(Word, step=st.sampled_from(_STEPS), message=st.sampled_from(_MESSAGES)), max_size=3)
+circumstances = st.builds(
+    Circumstances,
+    batch_size=st.integers(1, 2),
+    on_unhealthy=st.sampled_from(["roll_back", "ask"]),
+    forgetful=st.booleans(),
+)
 
 
+@pytest.mark.timeout(600)
 @settings(
-    max_examples=8,
+    max_examples=10,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(troubles=troubles, messages=messages)
+@given(troubles=troubles, words=words, circumstances=circumstances)
 def test_a_release_keeps_its_promises_whatever_happens(
-    temporal: TemporalServer, troubles: list[Trouble], messages: list[tuple[str, int]]
+    temporal: TemporalServer, troubles: list[Trouble], words: list[Word], circumstances: Circumstances
 ) -> None:
-    asyncio.run(_play(temporal, troubles, messages))
+    asyncio.run(_play(temporal, troubles, words, circumstances))
 
 
-async def _play(temporal: TemporalServer, troubles: list[Trouble], messages: list[tuple[str, int]]) -> None:
+async def _play(
+    temporal: TemporalServer, troubles: list[Trouble], words: list[Word], circumstances: Circumstances
+) -> None:
     lane = RealLane(temporal)
+    lane.crew = Crew(
+        project(
+            staging={"hosts": ["staging-1"]},
+            production={"batch_size": circumstances.batch_size, "on_unhealthy": circumstances.on_unhealthy},
+        )
+    )
+    watch = Watch(lane.crew)
     for trouble in troubles:
-        step = steps.BY_NAME[trouble.step]
-        lane.crew.at(step, failing(trouble.cause, times=1, final=trouble.final))
-    async with await lane.worker():
-        handle = await lane.start()
-        rollback = (await temporal.connect()).get_workflow_handle(names.rollback_lane(lane.project))
-        playing = asyncio.create_task(_say(handle, rollback, messages))
-        await _to_its_end(handle, rollback)
-        await playing
+        fails = failing(trouble.cause, times=1, final=trouble.final)
+        lane.crew.at(steps.BY_NAME[trouble.step], fails, after=trouble.late)
+    client = await temporal.connect()
+    run = client.get_workflow_handle(names.lane(lane.project))
+    rollback = client.get_workflow_handle(names.rollback_lane(lane.project))
+    for word in words:
+        lane.crew.at(steps.BY_NAME[word.step], _once(partial(_send, run, rollback, word.message)))
+    async with await lane.worker(max_cached_workflows=0 if circumstances.forgetful else 100):
+        await lane.start()
+        await _to_its_end(run, rollback)
         await lane.assert_unbroken()
-    _assert_promises(lane.crew)
+    watch.assert_promises()
 
 
-async def _say(run: Handle, rollback: Handle, messages: list[tuple[str, int]]) -> None:
-    said = 0
-    for name, milliseconds in sorted(messages, key=lambda message: message[1]):
-        await asyncio.sleep((milliseconds - said) / 1000)
-        said = milliseconds
-        # A message that comes too late is nobody's promise.
-        with contextlib.suppress(RPCError):
-            await _send(run, rollback, name)
+class Watch:
+    """Looks on while the crew works."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._broken: list[str] = []
+        self._ended_at: int | None = None
+        for step in _PRODUCTION:
+            crew.at(step, self._approved)
+        crew.at(steps.LEDGER, self._ended, after=True)
+
+    def assert_promises(self) -> None:
+        crew = self._crew
+        assert self._broken == []
+        fleet = set(crew.fleet.values())
+        outcomes = [entry.outcome for entry in crew.kept("outcome")]
+        event(outcomes[-1])
+        assert fleet == ({DIGEST} if outcomes[-1] == "released" else {OLD_DIGEST}), f"{outcomes}: {crew.fleet}"
+        assert crew.effects[steps.TAG.name] <= 1
+        assert crew.effects[steps.RECORD.name] <= 1
+        rolled_back = outcomes[-1] == "rolled_back"
+        assert crew.effects[steps.POSTMORTEM.name] == int(rolled_back)
+        assert len(outcomes) == 1 + int(rolled_back), "the release's own, and its rollback's"
+        assert self._ended_at is not None
+        later = {line.split()[1].partition("/")[0] for line in crew.happened[self._ended_at :] if "began" in line}
+        assert later <= _ASIDE, f"begun after the end: {later - _ASIDE}"
+
+    async def _approved(self, order: Any) -> None:
+        if not any(entry.outcome == "approved" for entry in self._crew.kept("gate")):
+            self._broken.append(f"{type(order).__name__} before the approval was kept")
+
+    async def _ended(self, order: Any) -> None:
+        if order.ref.workflow_id == names.lane(order.ref.project) and any(e.action == "outcome" for e in order.entries):
+            self._ended_at = self._ended_at or len(self._crew.happened)
 
 
-async def _send(run: Handle, rollback: Handle, name: str) -> None:
-    if name == "cancel":
-        await run.cancel()
-    elif name == "cancel rollback":
-        await rollback.cancel()
-    elif name in {names.APPROVE, names.REJECT}:
-        await run.signal(name, {"by": "alice", "digest": DIGEST})
-    else:
-        await run.signal(name, {"by": "bob", "reason": "at random"})
+def _once(act: Callable[[], Awaitable[None]]) -> Behaviour:
+    left = [act]
+
+    async def do(_order: Any) -> None:
+        if left:
+            # A message that comes too late is nobody's promise.
+            with contextlib.suppress(RPCError):
+                await left.pop()()
+
+    return do
+
+
+async def _send(run: Handle, rollback: Handle, message: str) -> None:
+    match message:
+        case "cancel":
+            await run.cancel()
+        case "cancel rollback":
+            await rollback.cancel()
+        case names.APPROVE | names.REJECT:
+            await run.signal(message, {"by": "alice", "digest": DIGEST})
+        case "nonsense":
+            await run.signal(names.APPROVE, [message])
+        case _:
+            await run.signal(message, {"by": "bob", "reason": "at random"})
 
 
 async def _to_its_end(run: Handle, rollback: Handle) -> None:
@@ -114,19 +204,3 @@ async def _answer(run: Handle) -> None:
         await run.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
     elif status.needs:
         await run.signal(names.RETRY, {"by": "bob"})
-
-
-def _assert_promises(crew: Crew) -> None:
-    approved = next((i for i, done in enumerate(crew.log) if done.step in _TOUCHES), None)
-    if approved is not None:
-        kept = [entry.outcome for entry in crew.kept("gate")]
-        assert "approved" in kept, "production was touched before the approval"
-    assert set(crew.fleet.values()) in ({DIGEST}, {OLD_DIGEST}), f"a mixed fleet: {crew.fleet}"
-    for step in (steps.TAG, steps.RECORD, steps.POSTMORTEM):
-        assert step.effect is Effect.ADDS
-        assert crew.effects[step.name] <= 1, f"{step.name} took effect {crew.effects[step.name]} times"
-    outcomes = {entry.outcome for entry in crew.kept("outcome")}
-    if "released" in outcomes:
-        assert set(crew.fleet.values()) == {DIGEST}
-    if {"rejected", "expired", "rolled_back", "aborted"} & outcomes:
-        assert set(crew.fleet.values()) == {OLD_DIGEST}
