@@ -28,6 +28,7 @@ from runbook.message import ReleaseOrder, RollbackOrder
 from runbook.status import ReleaseResult, Status
 from tests.projects import DIGEST
 from tests.workflows.crew import Crew
+from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
@@ -144,7 +145,7 @@ class LaneOfTests:
         async with Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[ReleaseWorkflow, RollbackWorkflow],
+            workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow],
             activities=self.crew.activities(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=50),
             **options,
