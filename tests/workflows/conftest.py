@@ -26,6 +26,7 @@ from runbook import names
 from runbook.decision import Verdict
 from runbook.message import ReleaseOrder, RollbackOrder
 from runbook.status import ReleaseResult, Status
+from runbook.step import Step
 from tests.projects import DIGEST
 from tests.workflows.crew import Crew
 from workflows.drift_check import DriftWorkflow
@@ -91,6 +92,16 @@ class LaneOfTests:
         """The status once so many steps need a person."""
         return await self.until(handle, lambda status: len(status.needs) >= number, step=step)
 
+    async def until_ended(self, handle: Handle, step: Step[Any, Any]) -> None:
+        """Until the run's history has the end of one: this server takes its cancellation badly while it only knows of it."""
+        for _ in range(600):
+            events = await self.events(handle)
+            ours = {e.event_id for e in events if _scheduled(e) == step.name}
+            if ours & {e.activity_task_completed_event_attributes.scheduled_event_id for e in events}:
+                return
+            await self.env.sleep(0.1)
+        raise AssertionError(f"{step.name} never ended")
+
     async def approve(self, handle: Handle, by: str = "alice", digest: str = DIGEST) -> None:
         await handle.signal(names.APPROVE, {"by": by, "digest": digest})
 
@@ -151,6 +162,10 @@ class LaneOfTests:
             **options,
         ) as worker:
             yield worker
+
+
+def _scheduled(event: HistoryEvent) -> str:
+    return event.activity_task_scheduled_event_attributes.activity_type.name
 
 
 @contextlib.asynccontextmanager
