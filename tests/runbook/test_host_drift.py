@@ -36,7 +36,10 @@ RULES: dict[str, tuple[dict[str, Any], list[DriftKind]]] = {
     "the same image by hand": ({"container_id": "another", "release": ""}, [DriftKind.FOREIGN]),
     "the same image by another run": (OTHER, [DriftKind.REPLACED]),
     "the same container whose image lost its names": ({"digest": "", "digests": []}, []),
-    "an image that got a second digest": ({**OTHER, "digests": [OLD_DIGEST, "sha256:" + "a" * 64]}, [DriftKind.REPLACED]),
+    "an image that got a second digest": (
+        {**OTHER, "digests": [OLD_DIGEST, "sha256:" + "a" * 64]},
+        [DriftKind.REPLACED],
+    ),
     "restarted by its engine": ({"restarts": 2, "started_at": "later"}, [DriftKind.RESTARTED]),
     "restarting": ({"restarts": 2, "state": "restarting"}, [DriftKind.NOT_UP, DriftKind.RESTARTED]),
     "started again by hand": ({"started_at": "later"}, [DriftKind.RESTARTED]),

@@ -95,7 +95,16 @@ def test_the_words_of_outcomes_and_states_are_frozen() -> None:
 
 def test_the_words_of_drift_are_frozen() -> None:
     """Drift that people were told of is known again by the key that these make."""
-    kinds = "no-container several-containers not-up other-digest replaced foreign restarted env-file".split()
+    kinds = [
+        "no-container",
+        "several-containers",
+        "not-up",
+        "other-digest",
+        "replaced",
+        "foreign",
+        "restarted",
+        "env-file",
+    ]
     assert [str(kind) for kind in DriftKind] == kinds
     assert [str(verdict) for verdict in DriftVerdict] == ["as_recorded", "drifted", "unknown", "under_way"]
     assert (ACTION, FOUND, UNTOLD, GONE) == ("host-drift", "found", "untold", "gone")

@@ -92,12 +92,13 @@ class LaneOfTests:
         """The status once so many steps need a person."""
         return await self.until(handle, lambda status: len(status.needs) >= number, step=step)
 
-    async def until_ended(self, handle: Handle, step: Step[Any, Any]) -> None:
-        """Until the run's history has the end of one: this server takes its cancellation badly while it only knows of it."""
+    async def until_ended(self, handle: Handle, step: Step[Any, Any], times: int = 1) -> None:
+        """Until the run's history has the end of so many: this server takes its cancellation badly while it only knows of it."""
         for _ in range(600):
             events = await self.events(handle)
             ours = {e.event_id for e in events if _scheduled(e) == step.name}
-            if ours & {e.activity_task_completed_event_attributes.scheduled_event_id for e in events}:
+            ended = {e.activity_task_completed_event_attributes.scheduled_event_id for e in events}
+            if len(ours & ended) >= times:
                 return
             await self.env.sleep(0.1)
         raise AssertionError(f"{step.name} never ended")

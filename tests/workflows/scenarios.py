@@ -187,7 +187,13 @@ STORIES: dict[str, tuple[Story, str]] = {
 }
 """Each story and how it ends: the outcome, or how Temporal closed the run where that is no outcome."""
 
-HAS_CHILD = ("rolled-back", "rolled-back-in-the-pause", "cancelled-in-promotion", "given-up", "rolled-back-with-records")
+HAS_CHILD = (
+    "rolled-back",
+    "rolled-back-in-the-pause",
+    "cancelled-in-promotion",
+    "given-up",
+    "rolled-back-with-records",
+)
 DRIFT_CHECKS = ("drifted",)
 
 

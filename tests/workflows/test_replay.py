@@ -24,7 +24,9 @@ async def replay(name: str, history: str) -> None:
     lane = ROLLBACK_OF_SHOP if name.endswith(CHILD) else names.lane("shop")
     if name in DRIFT_CHECKS:
         lane = names.drift_check("shop")
-    replayer = Replayer(workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow], data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow], data_converter=pydantic_data_converter
+    )
     try:
         await replayer.replay_workflow(WorkflowHistory.from_json(lane, history))
     except Exception as error:
