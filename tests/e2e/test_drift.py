@@ -10,7 +10,7 @@ from typing import Any
 import docker
 import httpx
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import ScheduleActionExecutionStartWorkflow, WorkflowExecutionStatus
 
 from console.exit_status import ExitStatus
 from deploy.demo.house import House, run_of
@@ -151,7 +151,9 @@ async def test_the_schedule_is_switched_on_fires_once_when_asked_and_is_switched
         while not (actions := (await schedule.describe()).info.recent_actions):
             assert time.monotonic() < deadline, "the schedule never fired"
             await asyncio.sleep(0.1)
-        run = play.client.get_workflow_handle(actions[0].action.workflow_id)  # type: ignore[union-attr]  # it starts workflows
+        fired = actions[0].action
+        assert isinstance(fired, ScheduleActionExecutionStartWorkflow)
+        run = play.client.get_workflow_handle(fired.workflow_id)
         report = await run.result()
         assert report["verdict"] == "as_recorded"
         assert (await run.describe()).status is WorkflowExecutionStatus.COMPLETED
