@@ -4,7 +4,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from console import begin, catalogue, decide, exit_status, follow, gate, look, session
+from console import begin, catalogue, decide, drift_check, exit_status, follow, gate, look, session
 from console.output import Output
 from process.ending import end
 from runbook import names
@@ -152,6 +152,23 @@ def abort(project: Project, reason: Reason, by: By = None, *, json: Json = False
 def roll_back(project: Project, reason: Reason, by: By = None, *, json: Json = False) -> None:
     """Make the release that goes on now return production to what ran before."""
     _do(lambda: decide.instruct(project, names.ROLL_BACK, reason=reason, step=None, by=by), json=json)
+
+
+@app.command()
+def drift(
+    project: Project,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="SPAN", help="From now on by a schedule too, like 1h")
+    ] = None,
+    by: By = None,
+    *,
+    off: Annotated[bool, typer.Option("--off", help="End the schedule")] = False,
+    json: Json = False,
+) -> None:
+    """Compare what each production host runs with what the last release or rollback left there."""
+    if off:
+        _do(lambda: drift_check.switch_off(project, every), json=json)
+    _do(lambda: drift_check.check(project, by=by, every=every), json=json)
 
 
 def _do(prepare: session.Prepare, *, json: bool) -> NoReturn:

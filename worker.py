@@ -37,9 +37,11 @@ from activities.clients.registry import Registry
 from activities.commands import CommandActivities
 from activities.commit import CommitActivities
 from activities.drift import DriftActivities
+from activities.drift_check import DriftCheckActivities
 from activities.errors import Refused
 from activities.health import HealthActivities
 from activities.hosts import HostActivities
+from activities.inspection import InspectionActivities
 from activities.interceptor import StepInterceptor
 from activities.ledger import LedgerActivities
 from activities.notices import NoticeActivities
@@ -62,6 +64,7 @@ from process.running import run
 from process.settings import BadSettings, WorkerSettings, together
 from process.stopping import Stopping
 from process.telemetry import worker_runtime
+from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
@@ -130,10 +133,11 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
         forge, registry = ForgeClient(http), Registry(http)
         checkouts = Checkouts(git)
         projects = Projects(settings.projects)
+        lane = TemporalLane(client)
         searchable = await ensure_search_attributes(client)
 
         groups = (
-            PlanningActivities(projects, git, hosts, ledger, TemporalLane(client), lambda: searchable),
+            PlanningActivities(projects, git, hosts, ledger, lane, lambda: searchable),
             CommitActivities(git, forge, checkouts),
             CommandActivities(checkouts, Processes(), probe),
             PipelineActivities(forge),
@@ -145,6 +149,8 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
             HostActivities(hosts, probe),
             HealthActivities(probe, hosts),
             SoakActivities(probe),
+            DriftCheckActivities(projects, ledger, lane, lambda: searchable),
+            InspectionActivities(hosts),
             RecordActivities(forge, ledger),
             NoticeActivities(reach.notifier(), ledger),
             LedgerActivities(ledger),
@@ -152,7 +158,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
         worker = Worker(
             client,
             task_queue=settings.task_queue,
-            workflows=[ReleaseWorkflow, RollbackWorkflow],
+            workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow],
             activities=performances(*groups),
             interceptors=reach.around(StepInterceptor(ledger)),
             max_concurrent_activities=settings.max_activities,

@@ -45,7 +45,7 @@ class _Inbound(ActivityInboundInterceptor):
         info = activity.info()
         if info.workflow_type not in names.OUR_WORKFLOWS:
             raise ApplicationError(
-                f"{info.activity_type} was asked for by {info.workflow_type or 'nobody'}, not by a release or a rollback",
+                f"{info.activity_type} was asked for by {info.workflow_type or 'nobody'}, not by a workflow of ours",
                 type=Cause.REFUSED,
                 non_retryable=True,
             )
@@ -83,7 +83,7 @@ class _Inbound(ActivityInboundInterceptor):
     async def _keep(self, order: Order, outcome: str, detail: str, evidence: list[str]) -> None:
         info = activity.info()
         step = steps.BY_NAME.get(info.activity_type)
-        if step is None or step is steps.LEDGER:
+        if step is None or not step.kept:
             return
         tried = "" if outcome == "done" else f"/{info.attempt}"
         entry = Entry(

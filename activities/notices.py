@@ -77,8 +77,10 @@ class NoticeActivities:
 
 
 def notice_id(order: NoticeToSend) -> str:
-    """The same for every try at this notice of this run, another for any other."""
+    """The same for every try at this notice of this run, another for any other; of every run where it says `once`."""
     identity = f"{order.ref.workflow_id}/{order.ref.release}/{order.to}/{order.key}"
+    if order.once:
+        identity = f"{order.ref.project}/{order.to}/{order.once}"
     return hashlib.sha256(identity.encode()).hexdigest()[:10]
 
 

@@ -7,9 +7,11 @@ from typing import Protocol
 
 from activities.binding import performs
 from activities.clients.forge import ForgeClient, ForgeRepository, Published, Release
+from activities.drift_comment import comment_body, marker
 from activities.errors import Refused
 from runbook import record as messages
 from runbook import steps
+from runbook.drift_check import CommentedDrift, DriftToComment
 from runbook.identifier import tag_of
 from runbook.message import ReleaseRef
 from runbook.names import lane
@@ -74,6 +76,19 @@ class RecordActivities:
             summary=f"issue #{issue.id} {how}",
             evidence=[issue.url, *([said] if said else [])],
         )
+
+    @performs(steps.COMMENT_DRIFT)
+    async def comment_drift(self, order: DriftToComment) -> CommentedDrift:
+        """Nothing where the project has no related issue."""
+        number = order.project.related_issue
+        if number is None:
+            return CommentedDrift(summary="the project's file names no related issue")
+        repository = await self._forge.repository(order.project, order.forge)
+        try:
+            note = await repository.comment(number, marker=marker(order.ref.project), body=comment_body(order))
+        except Refused as refused:
+            return CommentedDrift(summary=f"issue #{number} takes no comment", evidence=[str(refused)[:300]])
+        return CommentedDrift(summary=f"issue #{number} tells of it", evidence=[note.url], url=note.url)
 
 
 def _released(order: messages.ReleaseToRecord, published: Published) -> str:

@@ -25,7 +25,7 @@ async def way_back(engine: HostEngine, order: WayBackToRecord) -> WayBack:
         return WayBack(summary=f"{order.host} runs no {own.serving}: the way back is none", host=order.host)
     image = await engine.image(serving.container.image_id)
     repository = f"{order.artifact.registry}/{order.artifact.image}"
-    digest, version = _digest(serving, image, repository), _version(serving, image)
+    digest, version = _digest(serving, image, repository), known_version(serving, image)
     return WayBack(
         summary=f"{order.host} runs {serving.told}, {serving.container.state}"[:149],
         evidence=[f"{serving} {serving.container.short_id}", f"digest: {digest or 'none known'}"],
@@ -40,15 +40,23 @@ async def way_back(engine: HostEngine, order: WayBackToRecord) -> WayBack:
 
 def _digest(serving: Member, image: LocalImage | None, repository: str) -> str | None:
     """By label, by the reference it was created with, or the only one it can be."""
+    known = known_digests(serving, image, repository)
+    stated = {serving.digest, serving.container.image.partition("@")[2]}
+    return known[0] if known and (known[0] in stated or len(known) == 1) else None
+
+
+def known_digests(serving: Member, image: LocalImage | None, repository: str) -> list[str]:
+    """Every digest of the repository by which the image that runs is known, the one it was created by first.
+
+    What a container states of itself counts alone only where the image is gone.
+    """
     stated = [serving.digest, serving.container.image.partition("@")[2]]
     known = [name.partition("@")[2] for name in (image.digests if image else []) if name.startswith(f"{repository}@")]
-    for digest in stated:
-        if digest and (digest in known or image is None) and _is(digest_of, digest):
-            return digest
-    return known[0] if len(known) == 1 and _is(digest_of, known[0]) else None
+    proved = [digest for digest in stated if digest in known or image is None]
+    return [digest for digest in dict.fromkeys([*proved, *known]) if _is(digest_of, digest)]
 
 
-def _version(serving: Member, image: LocalImage | None) -> str | None:
+def known_version(serving: Member, image: LocalImage | None) -> str | None:
     for text in (serving.told, image.labels.get(_VERSION_LABEL, "") if image else ""):
         version = text.removeprefix("v")
         if version and _is(version_of, version):

@@ -19,7 +19,7 @@ from runbook import names
 from runbook.identifier import ProjectName
 from runbook.status import Outcome
 
-_TYPES = " OR ".join(f"WorkflowType = '{name}'" for name in sorted(names.OUR_WORKFLOWS))
+_TYPES = " OR ".join(f"WorkflowType = '{name}'" for name in sorted(names.LANE_WORKFLOWS))
 _WAITING = f"{names.SEARCH_NEEDS_PERSON} = true AND ExecutionStatus = 'Running'"
 _TEXTS = {
     "project": SearchAttributeKey.for_keyword(names.SEARCH_PROJECT),
@@ -85,7 +85,7 @@ async def _waiting(session: Session, limit: int) -> list[dict[str, Any]]:
 
 async def _listed(session: Session, query: str, limit: int) -> AsyncIterator[WorkflowExecution]:
     async for run in session.client.list_workflows(query, limit=limit):
-        if run.workflow_type in names.OUR_WORKFLOWS:
+        if run.workflow_type in names.LANE_WORKFLOWS:
             yield run
 
 

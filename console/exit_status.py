@@ -16,6 +16,8 @@ class ExitStatus(IntEnum):
     ABORTED = 5
     ROLLED_BACK = 6
     GOING_ON = 7
+    DRIFTED = 8
+    UNKNOWN = 9
     INTERRUPTED = 130
 
     @property
@@ -32,6 +34,8 @@ _MEANINGS = {
     ExitStatus.ABORTED: "aborted or cancelled",
     ExitStatus.ROLLED_BACK: "the release was rolled back",
     ExitStatus.GOING_ON: "still going on, or waiting for a worker",
+    ExitStatus.DRIFTED: "drift: a production host is no longer what the last release left",
+    ExitStatus.UNKNOWN: "no drift seen, but not every production host could be looked at",
     ExitStatus.INTERRUPTED: "interrupted at the keyboard: what was started goes on",
 }
 _OUTCOMES = {

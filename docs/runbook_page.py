@@ -30,7 +30,15 @@ _EFFECTS = {
     Effect.ADDS: "adds: once there, it is not added again; a cancellation waits for its end",
     Effect.REPLACES: "replaces: looks first whether it is done; a cancellation waits for its end",
 }
-_HEADINGS = {"P": "Prerequisites", "V": "Verification", "S": "Soak", "R": "Rollback", "": "Beside the others"}
+_LAST = ("R", "D", "")
+_HEADINGS = {
+    "P": "Prerequisites",
+    "V": "Verification",
+    "S": "Soak",
+    "R": "Rollback",
+    "D": "Drift checks",
+    "": "Beside the others",
+}
 
 
 def runbook_page() -> str:
@@ -43,8 +51,8 @@ def runbook_page() -> str:
 
 
 def _ordered() -> list[AnyStep]:
-    """In the page's order; what is on no board comes last."""
-    return sorted(steps.ALL, key=lambda step: (step.number == "", step.number == "R"))
+    """In the page's order; a rollback, drift checks and what is in neither come last."""
+    return sorted(steps.ALL, key=lambda step: _LAST.index(step.number) if step.number in _LAST else -1)
 
 
 def _heading(number: str) -> str:

@@ -47,6 +47,13 @@ DONE: Mapping[str, str] = {
     steps.RETURN.name: "The host runs the good version that was asked for, by its recorded digest.",
     steps.PUT_BACK_HEALTH.name: "Healthy and of that version, before the deadline.",
     steps.POSTMORTEM.name: "One issue is open, with the timeline, the evidence, and links to the runbook and the incident template.",
+    steps.PLAN_DRIFT_CHECK.name: "What each host was left with is known from the ledger, and whether a release or rollback is changing "
+    "production now. Refused where no release ended well yet.",
+    steps.INSPECT_HOST.name: "What the host runs is known: container, digest, restarts, and whether the env file still says what the "
+    "container was made with. A host that can't be looked at is unknown, and hides no other one.",
+    steps.COMMENT_DRIFT.name: "One comment on the project's related issue says how the drift is now. Asked for only when it changed.",
+    steps.RECORD_HOST.name: "The ledger has what the host is left with at the end of a release or rollback. Another image than the host "
+    "was given is refused; a host that can't be asked holds nothing up.",
     steps.NOTIFY.name: "People were told. Told once, however often it was tried.",
     steps.LEDGER.name: "The rows are in the ledger, each once, each with the hash of the row before it.",
 }

@@ -36,29 +36,35 @@ def board(status: Status) -> str:
     return _fitting("\n\n".join(parts) + "\n")
 
 
+def cell(text: str, most: int = 400) -> str:
+    """One line of text that can't pass for markup of the board's own."""
+    line = _line(text).strip().replace("```", "'''").replace("|", "\\|").replace("<", "&lt;")[:most]
+    return f"\\{line}" if line[:1] in _MARKS else line
+
+
 def _headline(status: Status) -> str:
     state = status.outcome or status.stage
     lines = [f"# {status.project} {status.version}: {state}"]
     if status.summary:
-        lines.append(_cell(status.summary, 1000))
+        lines.append(cell(status.summary, 1000))
     facts = [f"asked for by {status.requested_by}"]
     if status.reason:
-        facts.append(f"because: {_cell(status.reason)}")
+        facts.append(f"because: {cell(status.reason)}")
     if status.commit:
         facts.append(f"commit `{status.commit[:12]}`")
     if status.digest:
         facts.append(f"digest `{status.digest}`")
     lines.append(", ".join(facts))
     if status.pause:
-        lines.append(f"⌛ {_cell(status.pause)}")
+        lines.append(f"⌛ {cell(status.pause)}")
     return "\n\n".join(lines)
 
 
 def _need(need: Need) -> str:
     where = f" on {need.host}" if need.host else ""
-    lines = [f"## ☎ A person is needed: {need.step}{where}", f"{need.cause}: {_cell(need.what, 1000)}"]
+    lines = [f"## ☎ A person is needed: {need.step}{where}", f"{need.cause}: {cell(need.what, 1000)}"]
     if need.hint:
-        lines.append(f"*{_cell(need.hint)}*")
+        lines.append(f"*{cell(need.hint)}*")
     if need.until:
         lines.append(f"Without an answer by {_time(need.until)} UTC the release is aborted.")
     lines.append("Send one of:")
@@ -77,11 +83,11 @@ def _gate(gate: GateView) -> str:
         f"Expires {_time(gate.expires)} UTC; then the release is closed and nothing is promoted.",
     ]
     if gate.policy:
-        lines.append("Policy:\n\n" + "\n".join(f"- {_cell(line)}" for line in gate.policy))
+        lines.append("Policy:\n\n" + "\n".join(f"- {cell(line)}" for line in gate.policy))
     if gate.window:
-        lines.append(f"Production may be changed: {_cell(gate.window)}")
+        lines.append(f"Production may be changed: {cell(gate.window)}")
     lines += _refused(gate)
-    lines += [_cell(rehearsal) for rehearsal in gate.rehearsals]
+    lines += [cell(rehearsal) for rehearsal in gate.rehearsals]
     if gate.changelog:
         lines.append(
             "Changes:\n\n" + "\n".join(f"> {_quoted(line)}" for line in gate.changelog[:4000].splitlines()[:40])
@@ -97,14 +103,14 @@ def _given(gate: GateView) -> str:
 def _who(given: GivenDecision) -> str:
     proofs = [f"signed with {given.key}"] if given.key else []
     proofs += [f"sent by {given.sender}"] if given.sender else []
-    return _cell(f"{given.by} ({', '.join(proofs)})" if proofs else given.by)
+    return cell(f"{given.by} ({', '.join(proofs)})" if proofs else given.by)
 
 
 def _refused(gate: GateView) -> list[str]:
     if not gate.refusals:
         return []
     shown = gate.refusals[-_SHOWN_REFUSALS:]
-    lines = [f"- {_time(each.at)} {_cell(_refusal(each))}" for each in shown]
+    lines = [f"- {_time(each.at)} {cell(_refusal(each))}" for each in shown]
     return [f"Refused: {gate.refused}\n\n" + "\n".join(lines)]
 
 
@@ -123,7 +129,7 @@ def _row(row: Row) -> str:
     found = row.trouble or row.finding
     number = f"{row.number}. " if row.number.isdigit() else ""
     tries = str(row.attempts) if row.attempts > 1 else ""
-    return f"| {_SIGNS[row.state]} | {number}{row.title} | {row.host} | {tries} | {_cell(found)} |"
+    return f"| {_SIGNS[row.state]} | {number}{row.title} | {row.host} | {tries} | {cell(found)} |"
 
 
 def _evidence(rows: list[Row]) -> list[str]:
@@ -135,17 +141,11 @@ def _messages(status: Status) -> str:
     shown = status.messages[-_SHOWN_MESSAGES:]
     hidden = len(status.messages) - len(shown) + status.unheard
     more = f"\n- … and {hidden} earlier" if hidden else ""
-    return "## Messages\n\n" + "\n".join(f"- {_cell(message)}" for message in shown) + more
+    return "## Messages\n\n" + "\n".join(f"- {cell(message)}" for message in shown) + more
 
 
 def _code(lines: list[str]) -> str:
     return "```\n" + "\n".join(_line(line).replace("```", "'''")[:1000] for line in lines) + "\n```"
-
-
-def _cell(text: str, most: int = 400) -> str:
-    """One line of text that can't pass for markup of the board's own."""
-    line = _line(text).strip().replace("```", "'''").replace("|", "\\|").replace("<", "&lt;")[:most]
-    return f"\\{line}" if line[:1] in _MARKS else line
 
 
 def _quoted(line: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from runbook import artifact, record, service
+from runbook import artifact, drift_check, host_state, record, service
 from runbook.image import Image
 from runbook.message import ReleaseRef
 from runbook.project import EnvironmentTable, Project
@@ -89,6 +89,24 @@ class HostOrders:
             way_back=way_back,
             artifact=self.project.artifact,
             failed_release=failed_release,
+        )
+
+    def host_to_inspect(self, host: str) -> host_state.HostToInspect:
+        production, artifact = self.project.production, self.project.artifact
+        return host_state.HostToInspect(ref=self.ref, environment=production, host=host, artifact=artifact)
+
+    def host_to_record(self, host: str, digest: str | None) -> host_state.HostToRecord:
+        """`digest` is what the host was given."""
+        inspected = self.host_to_inspect(host).model_dump()
+        return host_state.HostToRecord.model_validate({**inspected, "digest": digest})
+
+    def drift_to_comment(self, recorded: str, standing: list[drift_check.StandingDrift]) -> drift_check.DriftToComment:
+        return drift_check.DriftToComment(
+            ref=self.ref,
+            project=self.project.project,
+            forge=self.project.forge,
+            recorded=recorded,
+            standing=standing,
         )
 
     def postmortem_to_open(self, reason: str, timeline: list[str], evidence: list[str]) -> record.PostmortemToOpen:

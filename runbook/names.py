@@ -6,7 +6,9 @@ TASK_QUEUE: Final = "release-runbook"
 
 RELEASE_WORKFLOW: Final = "ReleaseWorkflow"
 ROLLBACK_WORKFLOW: Final = "RollbackWorkflow"
-OUR_WORKFLOWS: Final = frozenset({RELEASE_WORKFLOW, ROLLBACK_WORKFLOW})
+DRIFT_WORKFLOW: Final = "DriftWorkflow"
+LANE_WORKFLOWS: Final = frozenset({RELEASE_WORKFLOW, ROLLBACK_WORKFLOW})
+OUR_WORKFLOWS: Final = LANE_WORKFLOWS | {DRIFT_WORKFLOW}
 
 APPROVE: Final = "approve"
 REJECT: Final = "reject"
@@ -41,3 +43,8 @@ def lane(project: str) -> str:
 def rollback_lane(project: str) -> str:
     """The workflow ID of a rollback that a release started as its child."""
     return f"release-{project}-rollback"
+
+
+def drift_check(project: str) -> str:
+    """The workflow ID of a drift check, and its schedule's: beside the lane, so that no release waits for one."""
+    return f"drift-{project}"

@@ -11,12 +11,16 @@ from runbook.service import WayBack
 
 
 class NoticeToSend(Order):
-    """`key` makes the notice the same one however often it is tried. `people` are those of `to` whom it concerns."""
+    """`key` makes the notice the same one however often it is tried. `people` are those of `to` whom it concerns.
+
+    With `once` it is the same one for every run of the project that sends it.
+    """
 
     notify: NotifyTable
     to: Literal["on_call", "approvers"]
     people: list[str] = []
     key: str
+    once: str = ""
     title: str
     body: str
 

@@ -26,7 +26,8 @@ class Effect(StrEnum):
 class Step(Generic[OrderT, FindingT_co]):
     """One step: `limit` bounds an attempt, `budget` all attempts together (None: the retry policy alone decides).
 
-    `number` is the step's on the page, `stage` what a release is called while it is at this step.
+    `number` is the step's on the page, `stage` what a release is called while it is at this step. `kept`: the ledger has
+    a row of each attempt that did or refused something.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Step(Generic[OrderT, FindingT_co]):
     heartbeat: timedelta = timedelta(seconds=5)
     trouble: Trouble | None = None
     on_board: bool = True
+    kept: bool = True
     number: str = ""
     stage: str = ""
 

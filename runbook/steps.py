@@ -11,6 +11,8 @@ from runbook import (
     command,
     commit,
     drift,
+    drift_check,
+    host_state,
     pipeline,
     plan,
     record,
@@ -217,13 +219,33 @@ POSTMORTEM = Step(
     order=record.PostmortemToOpen, finding=record.OpenedPostmortem, effect=Effect.ADDS,
     retry=_tries(0, longest=5 * MINUTE),
 )
+PLAN_DRIFT_CHECK = Step(
+    name="plan-drift-check", title="Plan the drift check", number="D", on_board=False, kept=False,
+    order=drift_check.DriftCheckToPlan, finding=drift_check.DriftCheckPlan, effect=Effect.LOOKS,
+    retry=NETWORK,
+)
+INSPECT_HOST = Step(
+    name="inspect-host", title="Look at what a host runs", number="D", on_board=False, kept=False,
+    order=host_state.HostToInspect, finding=host_state.HostState, effect=Effect.LOOKS,
+    limit=30 * SECOND, retry=_tries(3),
+)
+COMMENT_DRIFT = Step(
+    name="comment-drift", title="Comment on the drift", number="D", on_board=False,
+    order=drift_check.DriftToComment, finding=drift_check.CommentedDrift, effect=Effect.ADDS,
+    retry=NETWORK,
+)
+RECORD_HOST = Step(
+    name="record-host", title="Record what a host is left with", on_board=False,
+    order=host_state.HostToRecord, finding=host_state.HostState, effect=Effect.LOOKS,
+    limit=30 * SECOND, retry=_tries(4),
+)
 NOTIFY = Step(
     name="notify", title="Tell people", on_board=False,
     order=record.NoticeToSend, finding=record.SentNotice, effect=Effect.ADDS,
     retry=PEOPLE,
 )
 LEDGER = Step(
-    name="ledger", title="Keep the ledger", on_board=False,
+    name="ledger", title="Keep the ledger", on_board=False, kept=False,
     order=record.EntriesToKeep, finding=record.KeptEntries, effect=Effect.ADDS,
     limit=30 * SECOND, retry=_tries(0),
 )

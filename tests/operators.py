@@ -25,6 +25,7 @@ from runbook.status import Status
 from tests.projects import DIGEST, project
 from tests.servers import TemporalServer
 from tests.workflows.crew import Crew
+from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
@@ -74,7 +75,7 @@ class Operator:
         async with Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[ReleaseWorkflow, RollbackWorkflow],
+            workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow],
             activities=self.crew.activities(),
             graceful_shutdown_timeout=timedelta(seconds=1),
         ):

@@ -40,12 +40,15 @@ class Ledger:
     def dropped_refusals(self) -> int:
         return max(self.refusals - _REFUSALS_KEPT, 0)
 
-    def say(self, actor: str, action: str, outcome: str, detail: str = "", **more: Any) -> int:
-        """Have the row written soon; its number in this run. `more`: `digest` and `evidence` of the entry."""
+    def say(self, actor: str, action: str, outcome: str, detail: str = "", *, event: str = "", **more: Any) -> int:
+        """Have the row written soon; its number in this run. `more`: `digest`, `evidence` and `place` of the entry.
+
+        `event` is the row's for every run that says it; without it the row is this run's own.
+        """
         self._said += 1
         self._unwritten.append(
             Entry(
-                event=f"{self.ref.release}/said/{self._said}",
+                event=event or f"{self.ref.release}/said/{self._said}",
                 actor=actor,
                 action=action,
                 outcome=outcome,

@@ -1,10 +1,12 @@
 """One step as one Temporal activity, by what the step declares."""
 
+import asyncio
 from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from runbook.artifact import ImageToScan
@@ -12,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook.message import Finding, Order
     from runbook.service import HealthToVerify, HostToPutBack, RollbackToRehearse, SoakToWatch, SwapToMake
     from runbook.step import Step
+    from workflows.failure import failure_of
 
 OrderT = TypeVar("OrderT", bound=Order)
 FindingT = TypeVar("FindingT", bound=Finding)
@@ -39,6 +42,16 @@ async def perform(
         summary=f"{step.title}{' on ' + order.place if order.place else ''}",
     )
     return finding
+
+
+async def attempt(step: Step[OrderT, FindingT], order: OrderT) -> FindingT:
+    """The same for a run without a journal. Raises StepFailed or CancelledError."""
+    try:
+        return await perform(step, order)
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise asyncio.CancelledError from error
+        raise failure_of(step, order.place, error, step.budget) from error
 
 
 def limit_of(step: Step[OrderT, FindingT], order: Order) -> timedelta:

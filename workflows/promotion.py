@@ -67,6 +67,13 @@ class Promotion:
         if self._orders.project.production.soak.lasts:
             await self._insist(steps.SOAK, self._orders.soak_to_watch(self._image))
 
+    async def record_hosts(self) -> None:
+        """What each host is left with, for those who look for drift later; one that can't be asked holds nothing up."""
+        if workflow.patched("record-host"):
+            hosts, record = self._orders.project.production.hosts, self._orders.host_to_record
+            look = self._lane.journal.try_to
+            await side_by_side(look(steps.RECORD_HOST, record(host, self._image.digest)) for host in hosts)
+
     async def _swap(self, host: str) -> None:
         self._refuse_unapproved()
         self._touched.append(host)

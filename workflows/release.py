@@ -102,6 +102,7 @@ class ReleaseWorkflow(Lane):
             await do(steps.RECORD, orders.release_to_record(image, approvers, changelog, promotion.downtime))
             await promotion.verify()
             await promotion.soak()
+            await promotion.record_hosts()
 
         return Outcome.RELEASED, f"{orders.plan.tag} runs on {', '.join(production.hosts)}"
 

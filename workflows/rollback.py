@@ -103,11 +103,18 @@ class RollbackWorkflow(Lane):
         if restored.digest and restored.version:
             image = orders.image(restored.version, restored.digest)
             await do(steps.PUT_BACK_HEALTH, orders.health_to_verify(way_back.host, image, restored.container_id))
+        await self.record(orders, way_back.host, restored.digest)
 
     async def return_to(self, orders: HostOrders, host: str, image: Image) -> None:
         do = self.waiting.perform
         swapped = await do(steps.RETURN, orders.swap_to_make(host, image, None))
         await do(steps.PUT_BACK_HEALTH, orders.health_to_verify(host, image, swapped.container_id))
+        await self.record(orders, host, image.digest)
+
+    async def record(self, orders: HostOrders, host: str, digest: str | None) -> None:
+        """What the host is left with; that it can't be asked holds nothing up."""
+        if workflow.patched("record-host"):
+            await self.journal.try_to(steps.RECORD_HOST, orders.host_to_record(host, digest))
 
     async def told(self, orders: HostOrders, host: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do it, and tell people for as long as it isn't done."""

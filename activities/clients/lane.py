@@ -1,5 +1,6 @@
 """What Temporal knows of a project's lane."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -11,19 +12,37 @@ from runbook import names
 _PATIENCE = timedelta(seconds=10)
 
 
+@dataclass(frozen=True)
+class Holder:
+    """A run that goes on."""
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+
+
 class TemporalLane:
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def rollback_running(self, project: str) -> bool:
         """Whether a rollback that a release started still goes on, its release gone. Raises Unreachable."""
-        workflow_id = names.rollback_lane(project)
+        return await self._running(names.rollback_lane(project)) is not None
+
+    async def holders(self, project: str) -> list[Holder]:
+        """What may change the project's production now. Raises Unreachable."""
+        found = [await self._running(lane) for lane in (names.lane(project), names.rollback_lane(project))]
+        return [holder for holder in found if holder is not None]
+
+    async def _running(self, workflow_id: str) -> Holder | None:
         try:
             found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_PATIENCE)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return False
+                return None
             raise Unreachable(
                 f"Temporal does not tell whether {workflow_id} is running ({error.message}); asked again"
             ) from error
-        return found.status is WorkflowExecutionStatus.RUNNING
+        if found.status is not WorkflowExecutionStatus.RUNNING:
+            return None
+        return Holder(workflow_id, found.run_id, found.workflow_type)

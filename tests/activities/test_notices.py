@@ -151,3 +151,16 @@ async def test_a_ledger_that_is_away_keeps_the_notice_from_being_sent_twice(tmp_
         await group.on_call(notice(tmp_path, "pager"))
     away.close()
     assert pager.taken == []
+
+
+async def test_a_notice_that_is_the_same_for_every_run_goes_out_once(
+    group: NoticeActivities, tmp_path: Path, pager: Hook
+) -> None:
+    first = notice(tmp_path, "pager", once="host-drift/0/production-1/not-up/exited")
+    other_run = notice(tmp_path, "pager", release="later", once=first.once)
+    assert notice_id(first) == notice_id(other_run)
+    for order in (first, other_run):
+        await group.tell(order)
+    assert len(pager.taken) == 1
+    await group.tell(notice(tmp_path, "pager", once="host-drift/2/production-1/not-up/exited"))
+    assert len(pager.taken) == 2

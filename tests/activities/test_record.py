@@ -13,6 +13,7 @@ from activities.errors import Refused, Unreachable
 from activities.record import RecordActivities
 from deploy.sandbox.faults import FaultRule
 from deploy.sandbox.forge import Flavour
+from runbook.drift_check import DriftToComment, StandingDrift
 from runbook.trouble import Cause
 from tests.activities.clients.forges import FLAVOURS, REPO
 from tests.activities.releasing import DIGEST, HEAD, Orders, reference
@@ -233,3 +234,47 @@ async def test_the_related_issue_is_told_of_the_rollback_once(
     opened, _ = await records.postmortem(order), await records.postmortem(order)
     [comment] = await held.get("/issues/1/comments")
     assert f"Rolled back: v1.0.0 was rolled back. Postmortem: [#{opened.issue}]({opened.url})." in comment["body"]
+
+
+# ---- drift
+
+STANDING = StandingDrift(key="one/not-up/exited", host="one", what="container | shop is exited", since="yesterday")
+
+
+def drift(tmp_path: Path, held: Bench, *standing: StandingDrift, number: int | None = 1) -> DriftToComment:
+    given = orders(tmp_path, held, related_issue=number)
+    ref = reference(workflow_id="drift-shop")
+    return DriftToComment(
+        ref=ref, project=given.project, forge=given.forge, recorded="yesterday", standing=list(standing)
+    )
+
+
+async def test_the_related_issue_has_one_comment_that_tells_how_the_drift_is_now(
+    tmp_path: Path, held: Bench, records: RecordActivities
+) -> None:
+    for _ in range(2):
+        found = await records.comment_drift(drift(tmp_path, held, STANDING))
+    [comment] = await held.get("/issues/1/comments")
+    assert found.url == comment["html_url"]
+    assert "Drift of shop: production is no longer what v1.0.0 left, recorded yesterday" in comment["body"]
+    assert "| one | yesterday | container \\| shop is exited |" in comment["body"]
+    await records.comment_drift(drift(tmp_path, held))
+    [comment] = await held.get("/issues/1/comments")
+    assert "No more drift of shop: every host is what v1.0.0 left" in comment["body"]
+
+
+async def test_drift_beside_a_release_is_a_comment_of_its_own(
+    tmp_path: Path, held: Bench, records: RecordActivities
+) -> None:
+    await records.record(orders(tmp_path, held).record())
+    await records.comment_drift(drift(tmp_path, held, STANDING))
+    assert len(await held.get("/issues/1/comments")) == 2
+
+
+@pytest.mark.parametrize(("number", "said"), [(None, "no related issue"), (404, "issue #404 takes no comment")])
+async def test_drift_that_no_issue_takes_is_said_and_no_failure(
+    tmp_path: Path, held: Bench, records: RecordActivities, number: int | None, said: str
+) -> None:
+    found = await records.comment_drift(drift(tmp_path, held, STANDING, number=number))
+    assert said in found.summary
+    assert found.url == ""

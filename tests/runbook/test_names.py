@@ -6,6 +6,8 @@ import pytest
 
 from runbook import names, steps
 from runbook.decision import EXAMPLES, Instruction, Judgement
+from runbook.drift_check import ACTION, FOUND, GONE, UNTOLD, DriftVerdict
+from runbook.host_drift import DriftKind
 from runbook.status import Outcome, State
 from runbook.step import Effect, Step
 from runbook.trouble import Cause
@@ -46,6 +48,10 @@ STEPS = {
     "return": Effect.REPLACES,
     "put-back-health": Effect.LOOKS,
     "postmortem": Effect.ADDS,
+    "plan-drift-check": Effect.LOOKS,
+    "inspect-host": Effect.LOOKS,
+    "comment-drift": Effect.ADDS,
+    "record-host": Effect.LOOKS,
     "notify": Effect.ADDS,
     "ledger": Effect.ADDS,
 }
@@ -58,12 +64,14 @@ def test_the_names_of_the_steps_are_frozen() -> None:
 
 
 def test_the_names_of_workflows_messages_and_queries_are_frozen() -> None:
-    assert {"ReleaseWorkflow", "RollbackWorkflow"} == names.OUR_WORKFLOWS
+    assert {"ReleaseWorkflow", "RollbackWorkflow"} == names.LANE_WORKFLOWS
+    assert {"ReleaseWorkflow", "RollbackWorkflow", "DriftWorkflow"} == names.OUR_WORKFLOWS
     assert names.TASK_QUEUE == "release-runbook"
     assert names.SIGNALS == ("approve", "reject", "retry", "abort", "roll_back", "remind")
     assert (names.DECIDE, names.STATUS, names.BOARD) == ("decide", "status", "board")
     assert names.lane("shop") == "release-shop"
     assert names.rollback_lane("shop") == "release-shop-rollback"
+    assert names.drift_check("shop") == "drift-shop"
 
 
 def test_the_search_attributes_and_labels_are_frozen() -> None:
@@ -83,6 +91,23 @@ def test_the_search_attributes_and_labels_are_frozen() -> None:
 def test_the_words_of_outcomes_and_states_are_frozen() -> None:
     assert [str(outcome) for outcome in Outcome] == ["released", "rejected", "expired", "aborted", "rolled_back"]
     assert [str(state) for state in State] == ["waiting", "running", "done", "failed", "needs_person", "stopped"]
+
+
+def test_the_words_of_drift_are_frozen() -> None:
+    """Drift that people were told of is known again by the key that these make."""
+    kinds = [
+        "no-container",
+        "several-containers",
+        "not-up",
+        "other-digest",
+        "replaced",
+        "foreign",
+        "restarted",
+        "env-file",
+    ]
+    assert [str(kind) for kind in DriftKind] == kinds
+    assert [str(verdict) for verdict in DriftVerdict] == ["as_recorded", "drifted", "unknown", "under_way"]
+    assert (ACTION, FOUND, UNTOLD, GONE) == ("host-drift", "found", "untold", "gone")
 
 
 def test_the_failure_types_are_frozen() -> None:

@@ -26,8 +26,10 @@ from runbook import names
 from runbook.decision import Verdict
 from runbook.message import ReleaseOrder, RollbackOrder
 from runbook.status import ReleaseResult, Status
+from runbook.step import Step
 from tests.projects import DIGEST
 from tests.workflows.crew import Crew
+from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
@@ -90,6 +92,17 @@ class LaneOfTests:
         """The status once so many steps need a person."""
         return await self.until(handle, lambda status: len(status.needs) >= number, step=step)
 
+    async def until_ended(self, handle: Handle, step: Step[Any, Any], times: int = 1) -> None:
+        """Until the run's history has the end of so many: this server takes its cancellation badly while it only knows of it."""
+        for _ in range(600):
+            events = await self.events(handle)
+            ours = {e.event_id for e in events if _scheduled(e) == step.name}
+            ended = {e.activity_task_completed_event_attributes.scheduled_event_id for e in events}
+            if len(ours & ended) >= times:
+                return
+            await self.env.sleep(0.1)
+        raise AssertionError(f"{step.name} never ended")
+
     async def approve(self, handle: Handle, by: str = "alice", digest: str = DIGEST) -> None:
         await handle.signal(names.APPROVE, {"by": by, "digest": digest})
 
@@ -144,12 +157,16 @@ class LaneOfTests:
         async with Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[ReleaseWorkflow, RollbackWorkflow],
+            workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow],
             activities=self.crew.activities(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=50),
             **options,
         ) as worker:
             yield worker
+
+
+def _scheduled(event: HistoryEvent) -> str:
+    return event.activity_task_scheduled_event_attributes.activity_type.name
 
 
 @contextlib.asynccontextmanager

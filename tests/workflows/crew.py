@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from runbook import plan, record, service, steps
+from runbook import drift_check, plan, record, service, steps
 from runbook.message import Finding, Order
 from runbook.project import Project
 from runbook.record import Entry, NoticeToSend
@@ -187,6 +187,8 @@ class Crew:
             finding = finding.model_copy(update={"last_good": self.last_good})
         if isinstance(finding, (plan.Plan, plan.RollbackPlan)):
             return finding.model_copy(update={"project": self.project, "search_attributes": self.searchable})
+        if isinstance(finding, drift_check.DriftCheckPlan):
+            return finding.model_copy(update={"search_attributes": self.searchable})
         return finding
 
     def _affect(self, step: Step[Any, Any], order: Any) -> None:

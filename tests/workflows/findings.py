@@ -5,12 +5,64 @@ from datetime import UTC, datetime
 from typing import Any
 
 from activities.window import release_window
-from runbook import approval, artifact, command, commit, drift, pipeline, plan, record, sender, service, window
+from runbook import (
+    approval,
+    artifact,
+    command,
+    commit,
+    drift,
+    drift_check,
+    host_state,
+    pipeline,
+    plan,
+    record,
+    sender,
+    service,
+    window,
+)
 from runbook.message import Finding, Order
 from tests.projects import COMMIT, DIGEST, OLD_DIGEST, image, project
 
 URL = "https://git.example.net"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+RECORDED = "2026-11-22T10:00:00.000+00:00"
+
+
+def host_record(host: str, **changes: Any) -> host_state.HostRecord:
+    """What the release of 1.4.0 left on this host."""
+    given = {"version": "1.4.0", "digest": DIGEST, "container_id": f"new-{host}", "started_at": RECORDED}
+    return host_state.HostRecord.model_validate({"host": host, "at": RECORDED, **given, **changes})
+
+
+def host_state_of(host: str, **changes: Any) -> host_state.HostState:
+    """The host as that release left it."""
+    given = {
+        "container": "shop",
+        "container_id": f"new-{host}",
+        "state": "running",
+        "version": "1.4.0",
+        "digest": DIGEST,
+        "digests": [DIGEST],
+        "release": "run-1",
+        "started_at": RECORDED,
+        "env_file": host_state.EnvFile.SAME,
+    }
+    return host_state.HostState.model_validate({"host": host, **given, **changes})
+
+
+def drift_plan(**changes: Any) -> drift_check.DriftCheckPlan:
+    """All hosts as the release of 1.4.0 left them."""
+    table = project()
+    given = {
+        "project": table,
+        "version": "1.4.0",
+        "digest": DIGEST,
+        "recorded": RECORDED,
+        "records": [host_record(host) for host in table.production.hosts],
+    }
+    return drift_check.DriftCheckPlan.model_validate({**given, **changes})
+
 
 _FOUND: dict[type[Order], Callable[[Any], Finding]] = {
     plan.ReleaseToPlan: lambda order: plan.Plan(
@@ -41,6 +93,10 @@ _FOUND: dict[type[Order], Callable[[Any], Finding]] = {
     sender.SenderToIdentify: lambda order: sender.IdentifiedSender(identity=f"{order.name}@desk", at=EPOCH),
     window.WindowToCheck: lambda order: release_window(order.policy, order.at),
     drift.DriftToFind: lambda _: drift.FoundDrift(),
+    drift_check.DriftCheckToPlan: lambda _: drift_plan(),
+    drift_check.DriftToComment: lambda _: drift_check.CommentedDrift(url=f"{URL}/issues/775#comment-1"),
+    host_state.HostToInspect: lambda order: host_state_of(order.host),
+    host_state.HostToRecord: lambda order: host_state_of(order.host),
     record.NoticeToSend: lambda order: record.SentNotice(notice=order.key),
     record.EntriesToKeep: lambda _: record.KeptEntries(head="sha256:1"),
     record.ReleaseToRecord: lambda _: record.RecordedRelease(release=1, url=f"{URL}/releases/1"),

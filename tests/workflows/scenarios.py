@@ -7,11 +7,13 @@ from temporalio.client import WorkflowFailureError
 
 from runbook import names, steps
 from runbook.approval import VerifiedSignature
+from runbook.drift_check import DriftOrder, StandingDrift
 from runbook.pipeline import FinishedRun
 from runbook.trouble import Cause
 from tests.projects import DIGEST, project
 from tests.workflows.conftest import Handle, LaneOfTests
 from tests.workflows.crew import answering, away_for, failing
+from tests.workflows.findings import drift_plan, host_state_of
 
 Story = Callable[[LaneOfTests], Awaitable[Handle]]
 _WRONG = VerifiedSignature(ok=False, why="it does not fit", key="ssh-ed25519 SHA256:mallory")
@@ -136,6 +138,7 @@ async def given_up(lane: LaneOfTests) -> Handle:
     lane.crew.at(steps.PUT_BACK, failing(Cause.REFUSED, "no image"), "production-1")
     handle = await lane.approved()
     await lane.in_need(lane.child)
+    await lane.until_ended(lane.child, steps.RECORD_HOST)
     await lane.child.signal(names.ABORT, {"by": "bob", "reason": "host is scrap"})
     return handle
 
@@ -144,6 +147,21 @@ async def by_hand(lane: LaneOfTests) -> Handle:
     lane.crew.project = project(production=HOSTS)
     lane.crew.at(steps.RETURN, away_for(timedelta(minutes=5)), "production-1")
     return await lane.start_rollback(to_version="1.2.0")
+
+
+async def drifted(lane: LaneOfTests) -> Handle:
+    """The first look is at a host that is silent, the second one is told, and an earlier drift is gone."""
+    await lane.register_search_attributes()
+    gone = StandingDrift(key="production-3/not-up/exited", host="production-3", what="exited", since="yesterday")
+    lane.crew.at(steps.PLAN_DRIFT_CHECK, answering(drift_plan(standing=[gone], told=1, search_attributes=True)))
+    lane.crew.at(steps.INSPECT_HOST, failing(Cause.UNREACHABLE, "no route to host"), "production-1")
+    lane.crew.at(steps.INSPECT_HOST, answering(host_state_of("production-2", restarts=1)), "production-2")
+    return await lane.client.start_workflow(
+        names.DRIFT_WORKFLOW,
+        DriftOrder(project="shop", requested_by="alice"),
+        id=names.drift_check("shop"),
+        task_queue=lane.queue,
+    )
 
 
 STORIES: dict[str, tuple[Story, str]] = {
@@ -162,10 +180,21 @@ STORIES: dict[str, tuple[Story, str]] = {
     "cancelled-in-promotion": (cancelled_in_promotion, "rolled_back"),
     "given-up": (given_up, "FAILED"),
     "by-hand": (by_hand, "rolled_back"),
+    "released-with-records": (released, "released"),
+    "rolled-back-with-records": (rolled_back, "rolled_back"),
+    "by-hand-with-records": (by_hand, "rolled_back"),
+    "drifted": (drifted, "drifted"),
 }
 """Each story and how it ends: the outcome, or how Temporal closed the run where that is no outcome."""
 
-HAS_CHILD = ("rolled-back", "rolled-back-in-the-pause", "cancelled-in-promotion", "given-up")
+HAS_CHILD = (
+    "rolled-back",
+    "rolled-back-in-the-pause",
+    "cancelled-in-promotion",
+    "given-up",
+    "rolled-back-with-records",
+)
+DRIFT_CHECKS = ("drifted",)
 
 
 async def told(lane: LaneOfTests, name: str) -> Handle:
@@ -173,7 +202,8 @@ async def told(lane: LaneOfTests, name: str) -> Handle:
     story, end = STORIES[name]
     handle = await story(lane)
     try:
-        ended = (await handle.result())["outcome"]
+        result = await handle.result()
+        ended = result["verdict" if name in DRIFT_CHECKS else "outcome"]
     except WorkflowFailureError:
         status = (await handle.describe()).status
         assert status is not None

@@ -83,7 +83,7 @@ async def test_only_abort_gives_it_up(lane: LaneOfTests) -> None:
     await hold.reached.wait()
     for _ in range(3):
         await handle.cancel()
-    await lane.env.sleep(1)
+    await lane.until_ended(handle, steps.RECORD_HOST, times=2)
     assert not hold.cancelled
     assert (await lane.decide(handle, {"decision": "abort", "by": "bob", "reason": "scrap"})).accepted
     async with asyncio.timeout(10):

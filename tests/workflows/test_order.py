@@ -13,7 +13,7 @@ from tests.workflows.conftest import ORDER, Handle, LaneOfTests
 from tests.workflows.crew import failing
 from tests.workflows.shapes import WRONG, encoded, raw
 
-BOTH = pytest.mark.parametrize("workflow", sorted(names.OUR_WORKFLOWS))
+BOTH = pytest.mark.parametrize("workflow", sorted(names.LANE_WORKFLOWS))
 TYPO = {**ORDER.model_dump(mode="json"), "comit": "d" * 40}
 MORE_THAN_ONE = {"two arguments", "three arguments"}
 

@@ -35,6 +35,7 @@ IN_ORDER: list[list[AnyStep]] = [
     [steps.RECORD],
     [steps.VERIFY],
     [steps.SOAK],
+    [steps.RECORD_HOST],
 ]
 
 

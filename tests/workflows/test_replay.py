@@ -12,7 +12,8 @@ from temporalio.worker import Replayer
 from runbook import names
 from tests.record_histories import CHILD, FOLDER, scrubbed
 from tests.workflows.conftest import ROLLBACK_OF_SHOP
-from tests.workflows.scenarios import HAS_CHILD, STORIES
+from tests.workflows.scenarios import DRIFT_CHECKS, HAS_CHILD, STORIES
+from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
@@ -21,7 +22,11 @@ RECORDED = sorted(FOLDER.glob("*.json"))
 
 async def replay(name: str, history: str) -> None:
     lane = ROLLBACK_OF_SHOP if name.endswith(CHILD) else names.lane("shop")
-    replayer = Replayer(workflows=[ReleaseWorkflow, RollbackWorkflow], data_converter=pydantic_data_converter)
+    if name in DRIFT_CHECKS:
+        lane = names.drift_check("shop")
+    replayer = Replayer(
+        workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow], data_converter=pydantic_data_converter
+    )
     try:
         await replayer.replay_workflow(WorkflowHistory.from_json(lane, history))
     except Exception as error:

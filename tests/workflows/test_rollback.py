@@ -96,6 +96,7 @@ async def test_it_is_given_up_only_by_a_person_and_then_says_so(lane: LaneOfTest
     lane.crew.at(steps.PUT_BACK, failing(Cause.REFUSED, "the image is lost"), SECOND)
     handle = await failed_in_soak(lane)
     await lane.in_need(lane.child)
+    await lane.until_ended(lane.child, steps.RECORD_HOST, times=2)
     await lane.child.signal(names.ABORT, {"by": "bob", "reason": "rebuilt by hand"})
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()
