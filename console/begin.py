@@ -18,6 +18,7 @@ from console.session import Session, Work, is_passing, person
 from runbook import names
 from runbook.message import ReleaseOrder, RollbackOrder
 from runbook.status import Status
+from runbook.step import TASK_WITHIN
 
 _LOOK_EVERY = timedelta(seconds=0.2)
 _FIRST_DOUBT = timedelta(seconds=2)
@@ -81,6 +82,7 @@ async def _started(lane: Lane, workflow: str, order: ReleaseOrder | RollbackOrde
             id=lane.workflow_id,
             task_queue=lane.session.task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            task_timeout=TASK_WITHIN,
             static_summary=by[:200],
             static_details=f"{by}\n\n{order.reason}" if order.reason else by,
             rpc_timeout=_START,

@@ -10,6 +10,9 @@ from temporalio.common import RetryPolicy
 from runbook.message import Finding, Order
 from runbook.trouble import Trouble
 
+# How long the server leaves a workflow task with a worker that took it: one killed just then holds the run up for so long.
+TASK_WITHIN = timedelta(seconds=5)
+
 OrderT = TypeVar("OrderT", bound=Order)
 FindingT_co = TypeVar("FindingT_co", bound=Finding, covariant=True)
 

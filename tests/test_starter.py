@@ -134,7 +134,7 @@ async def test_an_interrupted_watch_says_that_the_release_goes_on(temporal: Temp
     await release(operator, temporal)
     process = await start_starter(["watch", operator.project], temporal.environment)
     assert process.stdout is not None
-    await asyncio.wait_for(process.stdout.readuntil(b"waiting at the gate"), 30)
+    await asyncio.wait_for(process.stdout.readuntil(b"waiting at the gate"), 60)
     process.send_signal(signal.SIGINT)
     left = await ended(process)
     assert left.status == ExitStatus.INTERRUPTED

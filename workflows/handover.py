@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook.record import FailedRelease
     from runbook.service import WayBack
     from runbook.status import Outcome, RollbackResult, timeline
+    from runbook.step import TASK_WITHIN
     from workflows.failure import GivenUp, StepFailed, Stop
     from workflows.lane import Lane
 
@@ -97,6 +98,7 @@ class Handover:
             order,
             id=names.rollback_lane(self._orders.ref.project),
             result_type=RollbackResult,
+            task_timeout=TASK_WITHIN,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             static_summary=f"roll back {self._orders.ref.project} {self._orders.ref.version}",
         )

@@ -1,6 +1,8 @@
 """Production returned: by a failed release, by people, with hosts, forge, worker and server going away meanwhile."""
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -120,14 +122,28 @@ async def test_by_hand_production_returns_to_a_named_version_and_to_the_last_goo
 
 async def test_roll_back_is_sent_to_the_release_that_holds_the_lane(play: Play) -> None:
     before = await serving(play)
-    await released_to(play)
-    await play.until(lambda status: status.stage == "soak")
+    with soaking(play, "10m"):
+        await released_to(play)
+        await play.until(lambda status: status.stage == "soak")
     said = await play.house.starter("rollback", "shop", "--reason", "checkout fails", "--as", "bob")
     assert names.ROLL_BACK in said.replace("-", "_")
     status = await play.ended()
     assert status.outcome is Outcome.ROLLED_BACK
     assert "checkout fails" in status.summary
     assert images(await serving(play)) == images(before)
+
+
+@contextmanager
+def soaking(play: Play, lasts: str) -> Generator[None]:
+    """A release that is planned meanwhile is watched for so long."""
+    file = play.house.facts.projects / "shop.toml"
+    before = file.read_text()
+    assert 'lasts = "3s"' in before
+    file.write_text(before.replace('lasts = "3s"', f'lasts = "{lasts}"'))
+    try:
+        yield
+    finally:
+        file.write_text(before)
 
 
 async def released_to(play: Play) -> None:

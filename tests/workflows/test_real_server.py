@@ -55,7 +55,7 @@ class RealLane:
         )
 
     async def until(self, handle: Handle, reached: Callable[[Status], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not reached(Status.model_validate(await handle.query(names.STATUS))):
                 await asyncio.sleep(0.02)
 
@@ -76,7 +76,7 @@ async def real(temporal: TemporalServer, unbroken_log: None) -> AsyncGenerator[R
 
 
 async def result(handle: Handle) -> ReleaseResult:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return ReleaseResult.model_validate(await handle.result())
 
 
@@ -102,7 +102,7 @@ async def test_a_worker_that_ends_in_the_middle_asks_nothing_more_of_temporal(re
     real.crew.at(steps.PULL, hold, "production-2")
     async with await real.worker():
         await handle.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await hold.reached.wait()
     gc.collect()
     real.crew.forget(steps.PULL, "production-2")
