@@ -34,7 +34,6 @@ class Escalation:
         self._way_out = way_out
         self._patient = patient
         self._waiting: set[int] = set()
-        self._calls = 0
 
     async def perform(
         self,
@@ -78,9 +77,9 @@ class Escalation:
         return Verdict(accepted=True, why=f"{', '.join(_place(need) for need in meant)}: tried again")
 
     def _need(self, failure: StepFailed, answers: list[str]) -> Need:
-        self._calls += 1
+        self._journal.status.calls += 1
         return Need(
-            number=self._calls,
+            number=self._journal.status.calls,
             step=failure.step.name,
             host=failure.host,
             cause=failure.cause,
