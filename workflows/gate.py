@@ -2,6 +2,7 @@
 
 import contextlib
 from datetime import timedelta
+from typing import NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -42,7 +43,6 @@ class Gate:
         self._proofs = Proofs(journal, self._memory)
         self._looking = 0
         self._over = False
-        self._stays = False
 
     async def authorize(self, orders: Orders, candidate: Candidate) -> list[str]:
         """Who approved, once enough people did. Raises Stop when it is rejected or expires."""
@@ -144,16 +144,15 @@ class Gate:
         self._tell(f"{self._memory.reminders}", "Reminder")
 
     def _is_long(self) -> bool:
-        """Time for a new history, and nothing is under way that the new run could not know of."""
-        return (
-            not self._stays and is_long(self.longest) and self._journal.is_settled and workflow.all_handlers_finished()
-        )
+        """Time for a new history, and nothing is under way that the new run could not know of.
 
-    def _go_on_anew(self, orders: Orders) -> None:
+        A run that began with an earlier version stays what it is: its patch is asked for here, before any command.
+        """
+        settled = self._journal.is_settled and workflow.all_handlers_finished()
+        return settled and is_long(self.longest) and workflow.patched("gate-goes-on-anew")
+
+    def _go_on_anew(self, orders: Orders) -> NoReturn:
         """Where Temporal has a message still to be heard, it has this run hear it first."""
-        if not workflow.patched("gate-goes-on-anew"):
-            self._stays = True  # as it began, with an earlier version
-            return
         ledger = self._journal.ledger
         workflow.continue_as_new(
             Continuation(

@@ -1,5 +1,6 @@
 """Every kind of way that a run can take, each a short story; evictions and recorded histories are told with them."""
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from runbook.approval import VerifiedSignature
 from runbook.pipeline import FinishedRun
 from runbook.trouble import Cause
 from tests.projects import DIGEST, project
+from tests.workflows.brief_release import BriefRelease
 from tests.workflows.conftest import Handle, LaneOfTests
 from tests.workflows.crew import answering, away_for, failing
 
@@ -47,6 +49,22 @@ async def signed_in_hours(lane: LaneOfTests) -> Handle:
     await lane.approve(handle)
     for _ in range(2):
         await lane.decide(handle, {"decision": "approve", "by": "bob", "digest": DIGEST, "signature": "signed"})
+    return handle
+
+
+async def went_on_anew(lane: LaneOfTests) -> Handle:
+    """The run that its gate went on in, told by workers for which a history is long soon."""
+    brief = dataclasses.replace(lane, release=BriefRelease, queue=f"{lane.queue}-brief")
+    brief.crew.project = project(production=HOSTS, gate={"approvals": 2})
+    async with brief.working():
+        handle = await brief.start()
+        await brief.at_gate(handle)
+        await brief.approve(handle, by="mallory")
+        await brief.approve(handle, by="bob")
+        await brief.approve(handle, by="alice")
+        await handle.result()
+    [started, *_] = await brief.events(handle)
+    assert started.workflow_execution_started_event_attributes.continued_execution_run_id
     return handle
 
 
@@ -150,6 +168,7 @@ STORIES: dict[str, tuple[Story, str]] = {
     "released": (released, "released"),
     "released-by-two-after-junk": (released_by_two_after_junk, "released"),
     "signed-in-hours": (signed_in_hours, "released"),
+    "went-on-anew": (went_on_anew, "released"),
     "rejected": (rejected, "rejected"),
     "expired": (expired, "expired"),
     "aborted": (aborted, "aborted"),

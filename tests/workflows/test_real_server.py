@@ -16,12 +16,14 @@ from runbook.status import Outcome, ReleaseResult, Status
 from runbook.trouble import Cause
 from tests.projects import DIGEST, OLD_DIGEST, project
 from tests.servers import TemporalServer
+from tests.workflows.brief_release import BriefRelease
 from tests.workflows.conftest import ORDER, Handle
 from tests.workflows.crew import Crew, Hold, failing
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
 _NUMBERS = itertools.count(1)
+FLOODS = 10
 
 
 class RealLane:
@@ -33,6 +35,8 @@ class RealLane:
         self.queue = f"q-{self.project}"
         self.crew = Crew(project(production={"soak": {"lasts": "0s"}}))
         self._runs: list[Handle] = []
+
+    release: type[ReleaseWorkflow] = ReleaseWorkflow
 
     async def start(self) -> Handle:
         client = await self._temporal.connect()
@@ -46,7 +50,7 @@ class RealLane:
         return Worker(
             await self._temporal.connect(),
             task_queue=self.queue,
-            workflows=[ReleaseWorkflow, RollbackWorkflow],
+            workflows=[self.release, RollbackWorkflow],
             activities=self.crew.activities(),
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
@@ -71,6 +75,10 @@ async def real(temporal: TemporalServer, unbroken_log: None) -> AsyncGenerator[R
     lane = RealLane(temporal)
     yield lane
     await lane.assert_unbroken()
+
+
+def at_gate(status: Status) -> bool:
+    return status.gate is not None and status.gate.open
 
 
 async def result(handle: Handle) -> ReleaseResult:
@@ -108,6 +116,27 @@ async def test_a_worker_that_ends_in_the_middle_asks_nothing_more_of_temporal(re
         assert (await result(handle)).outcome is Outcome.RELEASED
     gc.collect()
     assert set(real.crew.fleet.values()) == {DIGEST}
+
+
+async def test_no_message_is_lost_while_a_gate_goes_on_in_a_new_run(real: RealLane) -> None:
+    """Signals and updates from many at once, some of which meet the end of a run."""
+    real.release = BriefRelease
+    junk = {"by": "mallory", "digest": DIGEST}
+    async with await real.worker():
+        handle = await real.start()
+        await real.until(handle, at_gate)
+        for _ in range(FLOODS):
+            signals = [handle.signal(names.APPROVE, junk) for _ in range(20)]
+            updates = [handle.execute_update(names.DECIDE, {"decision": "approve", **junk}) for _ in range(4)]
+            answers = await asyncio.gather(*signals, *updates)
+            assert [answer["accepted"] for answer in answers[20:]] == [False] * 4
+        status = Status.model_validate(await handle.query(names.STATUS))
+        assert status.gate is not None
+        assert status.gate.refused == FLOODS * 24
+        described = await handle.describe()
+        assert described.run_id != handle.result_run_id
+        await handle.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
+        assert (await result(handle)).outcome is Outcome.RELEASED
 
 
 async def test_workers_may_come_and_go_during_a_rollback(real: RealLane) -> None:
