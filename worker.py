@@ -62,6 +62,7 @@ from process.running import run
 from process.settings import BadSettings, WorkerSettings, together
 from process.stopping import Stopping
 from process.telemetry import worker_runtime
+from process.versioning import deployment_of
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
@@ -131,6 +132,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
         checkouts = Checkouts(git)
         projects = Projects(settings.projects)
         searchable = await ensure_search_attributes(client)
+        deployment = deployment_of(settings)
 
         groups = (
             PlanningActivities(projects, git, hosts, ledger, TemporalLane(client), lambda: searchable),
@@ -155,6 +157,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
             workflows=[ReleaseWorkflow, RollbackWorkflow],
             activities=performances(*groups),
             interceptors=reach.around(StepInterceptor(ledger)),
+            deployment_config=deployment,
             max_concurrent_activities=settings.max_activities,
             max_cached_workflows=200,
             graceful_shutdown_timeout=settings.patience,
@@ -168,7 +171,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
             ),
         )
         complain(projects)
-        await run(worker, stopping.asked)
+        await run(worker, stopping.asked, deployment.version if deployment else None)
 
 
 def complain(projects: Projects) -> None:
