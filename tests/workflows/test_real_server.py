@@ -2,16 +2,12 @@
 
 import asyncio
 import gc
-import itertools
 import uuid
-from collections.abc import AsyncGenerator, Callable
-from datetime import timedelta
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker
 
 from runbook import names, steps
 from runbook.status import Outcome, ReleaseResult, Status
@@ -19,57 +15,11 @@ from runbook.trouble import Cause
 from tests.projects import DIGEST, OLD_DIGEST, project
 from tests.servers import TemporalServer
 from tests.workflows.brief_release import BriefRelease
-from tests.workflows.conftest import ORDER, Handle
+from tests.workflows.conftest import Handle
 from tests.workflows.crew import Crew, Hold, failing
-from workflows.release import ReleaseWorkflow
-from workflows.rollback import RollbackWorkflow
+from tests.workflows.real_lane import RealLane
 
-_NUMBERS = itertools.count(1)
 FLOODS = 10
-
-
-class RealLane:
-    """A lane of its own on the session's server."""
-
-    def __init__(self, temporal: TemporalServer) -> None:
-        self._temporal = temporal
-        self.project = f"real-{next(_NUMBERS)}-{uuid.uuid4().hex[:6]}"
-        self.queue = f"q-{self.project}"
-        self.crew = Crew(project(production={"soak": {"lasts": "0s"}}))
-        self._runs: list[Handle] = []
-
-    release: type[ReleaseWorkflow] = ReleaseWorkflow
-
-    async def start(self) -> Handle:
-        client = await self._temporal.connect()
-        order = ORDER.model_copy(update={"project": self.project})
-        lane = names.lane(self.project)
-        handle = await client.start_workflow(names.RELEASE_WORKFLOW, order, id=lane, task_queue=self.queue)
-        self._runs.append(handle)
-        return handle
-
-    async def worker(self) -> Worker:
-        return Worker(
-            await self._temporal.connect(),
-            task_queue=self.queue,
-            workflows=[self.release, RollbackWorkflow],
-            activities=self.crew.activities(),
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
-            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
-        )
-
-    async def until(self, handle: Handle, reached: Callable[[Status], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not reached(Status.model_validate(await handle.query(names.STATUS))):
-                await asyncio.sleep(0.02)
-
-    async def assert_unbroken(self) -> None:
-        unhandled = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
-        for handle in self._runs:
-            async for event in handle.fetch_history_events():
-                failed = event.workflow_task_failed_event_attributes
-                broken = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-                assert not broken or failed.cause == unhandled, failed
 
 
 @pytest.fixture
