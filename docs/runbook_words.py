@@ -48,5 +48,6 @@ DONE: Mapping[str, str] = {
     steps.PUT_BACK_HEALTH.name: "Healthy and of that version, before the deadline.",
     steps.POSTMORTEM.name: "One issue is open, with the timeline, the evidence, and links to the runbook and the incident template.",
     steps.NOTIFY.name: "People were told. Told once, however often it was tried.",
+    steps.REMIND.name: "People were reminded at each interval. It ends when they have decided, or the release stops waiting.",
     steps.LEDGER.name: "The rows are in the ledger, each once, each with the hash of the row before it.",
 }

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook.decision import Instruction, Judgement, Verdict
     from runbook.gate_rules import accepted, expired, refusal_of
     from runbook.orders import Orders
+    from runbook.record import NoticeToSend
     from runbook.span import spoken
     from runbook.status import GateView, GivenDecision, Outcome, RefusedDecision
     from workflows.alarm import Alarm
@@ -23,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import Journal, time_left
     from workflows.performing import perform
     from workflows.proof import Proof, Proofs
+    from workflows.reminders import Reminders
     from workflows.sender import Received, sender_of
 
 _REFUSALS_SHOWN = 20
@@ -43,6 +45,8 @@ class Gate:
         self._proofs = Proofs(journal, self._memory)
         self._looking = 0
         self._over = False
+        self._reminders = Reminders()
+        self._spares = False
 
     async def authorize(self, orders: Orders, candidate: Candidate) -> list[str]:
         """Who approved, once enough people did. Raises Stop when it is rejected or expires."""
@@ -107,6 +111,7 @@ class Gate:
 
     def _close(self, view: GateView) -> None:
         view.open = False
+        self._reminders.stop()
         self._journal.changed()
 
     async def _show_hours(self) -> None:
@@ -117,6 +122,8 @@ class Gate:
             self._journal.changed()
 
     async def _decided(self, orders: Orders, view: GateView) -> None:
+        self._spares = workflow.patched("the-gate-spares-its-history")
+        self._remind_undecided()
         while not view.is_decided:
             try:
                 await workflow.wait_condition(
@@ -134,9 +141,9 @@ class Gate:
                     self._go_on_anew(orders)
 
     def _patience(self, orders: Orders, view: GateView) -> timedelta:
-        """Until the next reminder, or the end."""
+        """Until the end; of an earlier version, until the next reminder."""
         left, every, last = time_left(view.expires), orders.project.gate.reminds_every, self._memory.reminded
-        return min(left, time_left(last + every)) if every and last else left
+        return min(left, time_left(last + every)) if every and last and not self._spares else left
 
     def _remind(self) -> None:
         self._memory.reminded = workflow.now()
@@ -144,12 +151,9 @@ class Gate:
         self._tell(f"{self._memory.reminders}", "Reminder")
 
     def _is_long(self) -> bool:
-        """Time for a new history, and nothing is under way that the new run could not know of.
-
-        A run that began with an earlier version stays what it is: its patch is asked for here, before any command.
-        """
+        """Time for a new history, and nothing is under way that the new run could not know of."""
         settled = self._journal.is_settled and workflow.all_handlers_finished()
-        return settled and is_long(self.longest) and workflow.patched("gate-goes-on-anew")
+        return self._spares and settled and is_long(self.longest)
 
     def _go_on_anew(self, orders: Orders) -> NoReturn:
         """Where Temporal has a message still to be heard, it has this run hear it first."""
@@ -205,6 +209,7 @@ class Gate:
             view.rejection = given
         else:
             view.approvals.append(given)
+            self._remind_undecided()
         self._journal.soon(self._identify(judgement.kind, given, received))
         return verdict
 
@@ -234,7 +239,18 @@ class Gate:
             self._alarm.ring(self._orders, refused, received)
         return verdict
 
+    def _remind_undecided(self) -> None:
+        """Whoever has decided is not reminded any more."""
+        orders, view = self._opened
+        every = orders.project.gate.reminds_every
+        if every and self._spares and not view.is_decided:
+            self._reminders.start(orders.reminder(self._notice("gate"), every, since=view.opened, until=view.expires))
+
     def _tell(self, key: str, why: str = "") -> None:
+        notice = self._notice(f"gate/{key}", why)
+        self._journal.soon(self._journal.try_to(steps.NOTIFY, notice))
+
+    def _notice(self, key: str, why: str = "") -> NoticeToSend:
         orders, view = self._opened
         title = f"{orders.ref.project} {orders.ref.version} waits at the gate"
         lines = [
@@ -244,8 +260,7 @@ class Gate:
             *view.how_to,
         ]
         title = f"Reminder: {title}" if why else title
-        notice = orders.notice("approvers", f"gate/{key}", title, "\n".join(lines), _undecided(view))
-        self._journal.soon(self._journal.try_to(steps.NOTIFY, notice))
+        return orders.notice("approvers", key, title, "\n".join(lines), _undecided(view))
 
 
 def _undecided(view: GateView) -> list[str]:

@@ -67,7 +67,9 @@ async def test_a_finding_is_bounded() -> None:
     assert len(kept.entries[0].evidence) == MOST_LINES
 
 
-@pytest.mark.parametrize("error", [Unreachable(LONG[0], cause=Cause.UNREACHABLE, evidence=LONG), ValueError(LONG[0][:5000])])
+@pytest.mark.parametrize(
+    "error", [Unreachable(LONG[0], cause=Cause.UNREACHABLE, evidence=LONG), ValueError(LONG[0][:5000])]
+)
 async def test_a_failure_is_bounded(error: Exception) -> None:
     with pytest.raises(ApplicationError) as failed:
         await performed(error, Kept())

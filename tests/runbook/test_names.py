@@ -47,6 +47,7 @@ STEPS = {
     "put-back-health": Effect.LOOKS,
     "postmortem": Effect.ADDS,
     "notify": Effect.ADDS,
+    "remind": Effect.ADDS,
     "ledger": Effect.ADDS,
 }
 """Each step's name, and what it does to the world: by that a cancellation waits for it or cuts it short."""

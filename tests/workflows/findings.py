@@ -42,6 +42,7 @@ _FOUND: dict[type[Order], Callable[[Any], Finding]] = {
     window.WindowToCheck: lambda order: release_window(order.policy, order.at),
     drift.DriftToFind: lambda _: drift.FoundDrift(),
     record.NoticeToSend: lambda order: record.SentNotice(notice=order.key),
+    record.ReminderToSend: lambda order: record.SentNotice(notice=order.key),
     record.EntriesToKeep: lambda _: record.KeptEntries(head="sha256:1"),
     record.ReleaseToRecord: lambda _: record.RecordedRelease(release=1, url=f"{URL}/releases/1"),
     record.PostmortemToOpen: lambda _: record.OpenedPostmortem(issue=9, url=f"{URL}/issues/9"),

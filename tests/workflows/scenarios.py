@@ -115,6 +115,23 @@ async def escalated(lane: LaneOfTests) -> Handle:
     return handle
 
 
+async def reminded(lane: LaneOfTests) -> Handle:
+    """Of a step that needs a person, and of a gate at which one of two has decided."""
+    lane.crew.project = project(production=HOSTS, gate={"approvals": 2, "remind_every": "4h"})
+    lane.crew.at(steps.TAG, failing(Cause.PUSH_REJECTED, "remote: protected", times=1))
+    handle = await lane.start()
+    await lane.in_need(handle)
+    await lane.env.sleep(timedelta(hours=3.5))
+    await handle.signal(names.RETRY, {"by": "alice"})
+    await lane.at_gate(handle)
+    await lane.env.sleep(timedelta(hours=9))
+    await lane.approve(handle, by="alice")
+    await lane.env.sleep(timedelta(hours=4))
+    assert len(lane.crew.told("Reminder")) >= 3 + 3
+    await lane.approve(handle, by="bob")
+    return handle
+
+
 async def pipeline_run_again(lane: LaneOfTests) -> Handle:
     url = "https://git.example.net/runs/1"
     ends = [FinishedRun(run=1, mark=f"mark-{n}", url=url, succeeded=n == 3, failed_jobs=["build"]) for n in (1, 2, 3)]
@@ -175,6 +192,7 @@ STORIES: dict[str, tuple[Story, str]] = {
     "cancelled": (cancelled, "CANCELED"),
     "refused": (refused, "FAILED"),
     "escalated": (escalated, "released"),
+    "reminded": (reminded, "released"),
     "pipeline-run-again": (pipeline_run_again, "released"),
     "rolled-back": (rolled_back, "rolled_back"),
     "rolled-back-in-the-pause": (rolled_back_by_hand_in_the_pause, "rolled_back"),

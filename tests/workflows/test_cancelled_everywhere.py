@@ -45,6 +45,7 @@ BY_HAND: tuple[AnyStep, ...] = (steps.PLAN_ROLLBACK, steps.RETURN)
 ELSEWHERE: tuple[AnyStep, ...] = (
     steps.PLAN,
     steps.NOTIFY,
+    steps.REMIND,
     steps.LEDGER,
     steps.VERIFY_SIGNATURE,
     steps.IDENTIFY_SENDER,

@@ -113,6 +113,7 @@ def told_once(lane: LaneOfTests, *, days: int) -> None:
     gate = [notice for notice in lane.crew.notices if notice.key.startswith("gate/")]
     assert [notice.key for notice in gate] == [f"gate/{number}" for number in range(len(gate))]
     assert len(gate) - 1 in {days * 2 - 1, days * 2}
+    # A reminder is logged as the notice that it is.
     sent = [done for done in lane.crew.of(steps.NOTIFY) if done.order.key.startswith("gate/")]
     gaps = {after.at - before.at for before, after in itertools.pairwise(sent)}
     assert all(abs(gap - DAY / 2) < timedelta(minutes=1) for gap in gaps), gaps

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from runbook import steps
+from runbook import names, steps
 from runbook.continuation import Continuation, GateMemory
 from runbook.message import LONGEST_LINE, LONGEST_MESSAGE, MOST_LINES, Order, ReleaseRef
 from runbook.outline import of_release
@@ -19,7 +19,7 @@ from runbook.step import Step
 from runbook.trouble import Cause
 from tests.projects import COMMIT, DIGEST, image, project
 from tests.workflows.conftest import LaneOfTests
-from tests.workflows.crew import answering
+from tests.workflows.crew import answering, failing
 
 MOST_EVENTS = 400
 MOST_BYTES = 512 * 1024
@@ -43,6 +43,7 @@ def stumbling(step: Step[Any, Any]) -> Any:
 
 async def test_a_three_host_release_with_every_retry_and_reminder_stays_under_400_events(lane: LaneOfTests) -> None:
     """The project's defaults: every step fails as often as it may, the pipeline too, and people decide in the last hour."""
+    lane.crew.project = project(staging={"hosts": ["staging-1"]})
     logging.disable(logging.WARNING)
     await lane.register_search_attributes()
     assert len(lane.crew.project.production.hosts) == 3
@@ -63,6 +64,19 @@ async def test_a_three_host_release_with_every_retry_and_reminder_stays_under_40
     assert len([notice for notice in lane.crew.notices if notice.title.startswith("Reminder")]) == 5
     assert len(lane.crew.log) > 200, "nothing stumbled"
     assert len(events) < MOST_EVENTS
+
+
+async def test_a_day_of_waiting_for_a_person_and_its_reminders_add_a_handful_of_events(lane: LaneOfTests) -> None:
+    lane.crew.at(steps.TAG, failing(Cause.PUSH_REJECTED, "remote: protected", times=1))
+    handle = await lane.start()
+    [need] = (await lane.in_need(handle)).needs
+    await lane.env.sleep(60)
+    before = len(await lane.events(handle))
+    await lane.pass_until(need.since + timedelta(hours=23, minutes=30))
+    assert len(lane.crew.told("Reminder", "needs a person: tag")) == 23
+    assert len(await lane.events(handle)) - before <= 1
+    await handle.signal(names.RETRY, {"by": "alice"})
+    await lane.at_gate(handle)
 
 
 @pytest.fixture
