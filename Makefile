@@ -31,7 +31,7 @@ UV := $(VENV)/uv/bin/uv
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header -q
 
-.PHONY: help setup demo sandbox test chaos check lint types layers current format lock docs clean
+.PHONY: help setup demo sandbox test chaos histories replay check lint types layers current format lock docs clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,12 @@ test: $(READY) ## the whole suite; what this machine lacks is skipped with its r
 
 chaos: $(READY) ## kill, cut and fill up everything at every point: make chaos CHAOS='--sample 100 --seed 1'
 	$(PY) -m tests.chaos $(CHAOS)
+
+histories: $(READY) ## record the histories that tests/histories lacks; one anew: make histories ARGS='--again NAME'
+	$(PY) -m tests.record_histories $(ARGS)
+
+replay: $(READY) ## how long each recorded history takes to replay, beside an empty workflow
+	$(PY) -m tests.replay_times $(ARGS)
 
 check: lint types layers current ## everything that needs no running: style, types, layers, lock, generated files
 

@@ -64,6 +64,7 @@ from process.running import run
 from process.settings import BadSettings, WorkerSettings, together
 from process.stopping import Stopping
 from process.telemetry import worker_runtime
+from process.versioning import deployment_of
 from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -135,6 +136,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
         projects = Projects(settings.projects)
         lane = TemporalLane(client)
         searchable = await ensure_search_attributes(client)
+        deployment = deployment_of(settings)
 
         groups = (
             PlanningActivities(projects, git, hosts, ledger, lane, lambda: searchable),
@@ -161,6 +163,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
             workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow],
             activities=performances(*groups),
             interceptors=reach.around(StepInterceptor(ledger)),
+            deployment_config=deployment,
             max_concurrent_activities=settings.max_activities,
             max_cached_workflows=200,
             graceful_shutdown_timeout=settings.patience,
@@ -174,7 +177,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
             ),
         )
         complain(projects)
-        await run(worker, stopping.asked)
+        await run(worker, stopping.asked, deployment.version if deployment else None)
 
 
 def complain(projects: Projects) -> None:

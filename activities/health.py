@@ -11,7 +11,7 @@ from activities.binding import performs
 from activities.clients.engine_container import ContainerDetails
 from activities.clients.engine_errors import Moved
 from activities.errors import Refused, Unreachable
-from activities.heartbeat import tell
+from activities.heartbeat import rest, tell
 from activities.progress import handed_on, started_at
 from activities.steadiness import SETTLED, Steadiness
 from runbook import steps
@@ -69,7 +69,7 @@ class HealthActivities:
                 return _healthy(order, good, passed, lines)
             if fault and (steady.over or passed >= order.environment.health_deadline.total_seconds()):
                 raise _unhealthy(order, fault, passed, [*story], over=steady.over)
-            await asyncio.sleep(pause)
+            await rest(pause)
             pause = min(pause * GROWTH, self._pause)
 
     async def _look(self, order: HealthToVerify, steady: Steadiness) -> tuple[Fault | None, list[str]]:

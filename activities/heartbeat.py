@@ -10,10 +10,13 @@ from typing import Any, ParamSpec, TypeVar
 
 from temporalio import activity
 
+from activities.errors import NotYet
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _EVERY = timedelta(milliseconds=800)
+_AT_ONCE = timedelta(milliseconds=100)
 _progress: ContextVar[list[Any] | None] = ContextVar("progress", default=None)
 
 
@@ -29,6 +32,19 @@ def hand_on(table: dict[str, Any]) -> None:
     held = _progress.get()
     if held is not None:
         held[:] = [table, *(detail for detail in held if not isinstance(detail, dict))]
+
+
+async def rest(seconds: float) -> None:
+    """Sleep between two looks of a long watch; when this worker is to end meanwhile, hand the watch over.
+
+    Raises:
+        NotYet: another worker is to go on, from what was told.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await activity.wait_for_worker_shutdown()
+            activity.heartbeat(*(_progress.get() or []))
+            raise NotYet("this worker is asked to stop, another one goes on", again=_AT_ONCE)
 
 
 @contextlib.asynccontextmanager

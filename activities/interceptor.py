@@ -11,13 +11,11 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from activities.errors import NotYet, StepError
 from activities.heartbeat import beating
 from runbook import names, steps
-from runbook.message import Finding, Order
+from runbook.message import LONGEST_LINE, LONGEST_MESSAGE, MOST_LINES, Finding, Order
 from runbook.record import Entry
 from runbook.trouble import Cause
 
 log = structlog.stdlib.get_logger()
-
-_KEPT_LINES = 20
 
 
 class Keeper(Protocol):
@@ -78,7 +76,7 @@ class _Inbound(ActivityInboundInterceptor):
             raise _as_failure(error) from error
         log.info("step done", found=finding.summary)
         await self._keep(order, "done", finding.summary, finding.evidence)
-        return finding.model_copy(update={"attempt": activity.info().attempt})
+        return finding.bounded(activity.info().attempt)
 
     async def _keep(self, order: Order, outcome: str, detail: str, evidence: list[str]) -> None:
         info = activity.info()
@@ -92,8 +90,8 @@ class _Inbound(ActivityInboundInterceptor):
             action=step.name,
             place=order.place,
             outcome=outcome,
-            detail=detail[:2000],
-            evidence=evidence[:_KEPT_LINES],
+            detail=detail[:LONGEST_MESSAGE],
+            evidence=evidence[:MOST_LINES],
             version=order.ref.version,
         )
         await self._keeper.keep(order, [entry])
@@ -105,10 +103,10 @@ def _said(error: Exception) -> str:
 
 def _as_failure(error: Exception) -> ApplicationError:
     if not isinstance(error, StepError):
-        return ApplicationError(_said(error), type=Cause.BROKEN)
+        return ApplicationError(_said(error)[:LONGEST_MESSAGE], type=Cause.BROKEN)
     return ApplicationError(
-        str(error),
-        {"evidence": error.evidence[:_KEPT_LINES]},
+        str(error)[:LONGEST_MESSAGE],
+        {"evidence": [line[:LONGEST_LINE] for line in error.evidence[:MOST_LINES]]},
         type=error.cause,
         non_retryable=not error.retryable,
         next_retry_delay=error.again,

@@ -2,15 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Protocol
 
+from temporalio import activity
+
 from activities.binding import performs
-from activities.errors import Refused, StepError, Unreachable
+from activities.errors import NotYet, Refused, StepError, Unreachable
 from runbook import steps
 from runbook.message import Order
-from runbook.record import Entry, NoticeToSend, SentNotice
+from runbook.record import Entry, NoticeToSend, ReminderToSend, SentNotice
 
 ACTION = "notice"
+_TRIED_AGAIN = timedelta(minutes=5)
 
 
 class Notifier(Protocol):
@@ -35,6 +39,26 @@ class NoticeActivities:
     @performs(steps.NOTIFY)
     async def tell(self, order: NoticeToSend) -> SentNotice:
         return await self._told(order)
+
+    @performs(steps.REMIND)
+    async def remind(self, order: ReminderToSend) -> SentNotice:
+        """Send what is due by Temporal's clock, and be asked again when the next is; it ends only by being cancelled.
+
+        Raises:
+            NotYet: the next one is still to come.
+            Unreachable: one could not be sent.
+        """
+        now = activity.info().started_time
+        notice = order.due(now)
+        if notice is not None:
+            try:
+                await self._told(notice)
+            except StepError as trouble:
+                again = min(_TRIED_AGAIN, order.until_next(now))
+                raise Unreachable(
+                    str(trouble), cause=trouble.cause, evidence=trouble.evidence, again=again
+                ) from trouble
+        raise NotYet("the next reminder is still to come", again=order.until_next(now))
 
     async def _told(self, order: NoticeToSend) -> SentNotice:
         """Send to each address that the ledger does not know as told; one that fails does not keep the others waiting.

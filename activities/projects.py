@@ -12,7 +12,7 @@ from activities.errors import Refused
 from runbook.identifier import ProjectName, without_latest
 from runbook.project import Project, fingerprint
 
-_LARGEST = 1024 * 1024
+_LARGEST = 256 * 1024
 _NAME: TypeAdapter[str] = TypeAdapter(ProjectName)
 _SAID = {"extra_forbidden": "there is no such key", "missing": "is missing"}
 
@@ -100,7 +100,7 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         raise Refused(f"{path} can't be read by the worker ({error.strerror}): make it readable for its user") from None
     if len(content) > _LARGEST:
-        raise Refused(f"{path} is larger than 1 MiB: that is no project's file")
+        raise Refused(f"{path} is larger than 256 KiB: that is no project's file")
     return content
 
 

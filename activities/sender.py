@@ -20,7 +20,7 @@ class SenderActivities:
 
     @performs(steps.IDENTIFY_SENDER)
     async def identify(self, order: SenderToIdentify) -> IdentifiedSender:
-        found = await self._histories.sender(order.ref.workflow_id, order.ref.release, order)
+        found = await self._histories.sender(order.ref.workflow_id, order.run or order.ref.release, order)
         if found is None:
             what = f"signal {order.name} number {order.number}" if order.message == "signal" else order.update_id
             raise Unreachable(f"the history of {order.ref.workflow_id} does not show {what} yet; looked at again")

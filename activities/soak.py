@@ -8,7 +8,7 @@ from typing import Any
 from activities.answers import Probe, Seen, ask
 from activities.binding import performs
 from activities.errors import Refused
-from activities.heartbeat import tell
+from activities.heartbeat import rest, tell
 from activities.progress import handed_on
 from runbook import steps
 from runbook.project import SoakTable
@@ -35,7 +35,7 @@ class SoakActivities:
             left = lasts.total_seconds() - watch.watched
             if left <= 0:
                 return _watched(order, watch)
-            await asyncio.sleep(min(left, max(0.0, began + every.total_seconds() - time.monotonic())))
+            await rest(min(left, max(0.0, began + every.total_seconds() - time.monotonic())))
             watch.go_on(time.monotonic() - began)
 
     async def _look(self, order: SoakToWatch, host: str) -> Seen:

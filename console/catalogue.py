@@ -20,6 +20,8 @@ from runbook.identifier import ProjectName
 from runbook.status import Outcome
 
 _TYPES = " OR ".join(f"WorkflowType = '{name}'" for name in sorted(names.LANE_WORKFLOWS))
+# A run that went on in another is no release of its own.
+_RUNS = f"({_TYPES}) AND ExecutionStatus != 'ContinuedAsNew'"
 _WAITING = f"{names.SEARCH_NEEDS_PERSON} = true AND ExecutionStatus = 'Running'"
 _TEXTS = {
     "project": SearchAttributeKey.for_keyword(names.SEARCH_PROJECT),
@@ -37,7 +39,7 @@ def runs(limit: int) -> Work:
     async def work(session: Session) -> ExitStatus:
         waiting = await _waiting(session, limit)
         ids = {entry["run_id"] for entry in waiting}
-        recent = [_entry(run) async for run in _listed(session, _TYPES, limit)]
+        recent = [_entry(run) async for run in _listed(session, _RUNS, limit)]
         entries = waiting + [entry for entry in recent if entry["run_id"] not in ids]
         _show(session, entries, ("project", "version", "kind", "state", "stage", "needs_person", "started", "ended"))
         session.output.data(entries)

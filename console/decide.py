@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import typer
-from temporalio.client import WorkflowExecutionDescription, WorkflowUpdateFailedError
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as Unanswered
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -105,10 +105,18 @@ async def _answer(lane: Lane, run_id: str, payload: dict[str, Any]) -> Verdict:
         except WorkflowUpdateFailedError as error:
             return Verdict(accepted=False, why=plain(str(error.cause or error)))
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise Refusal(f"{lane.project}: the run ended meanwhile, see `status {lane.project}`") from None
-            raise
+            if error.status is not RPCStatusCode.NOT_FOUND and error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                raise
+            run_id = await _gone_on_in(lane, run_id)
     raise Refusal(f"nobody answered; see `status {lane.project}` before you send it again: {lane.no_worker()}")
+
+
+async def _gone_on_in(lane: Lane, run_id: str) -> str:
+    """The run that hears it, where this one could not: a gate may just have gone on in a new one. Raises Refusal."""
+    found = await lane.found(run_id)
+    if found.status is not WorkflowExecutionStatus.RUNNING:
+        raise Refusal(f"{lane.project}: the run ended meanwhile, see `status {lane.project}`")
+    return found.run_id
 
 
 def _told(lane: Lane, decision: str, verdict: Verdict) -> ExitStatus:

@@ -31,8 +31,8 @@ def watch(project: str) -> Work:
 async def follow(lane: Lane, run_id: str) -> ExitStatus:
     """Show this run until it ends, then say how it ended."""
     with view_for(lane.session.output) as view:
-        ended = await _until_ended(lane, run_id, view)
-    return conclude(lane, run_id, ended)
+        last_run, ended = await _until_ended(lane, run_id, view)
+    return conclude(lane, last_run, ended)
 
 
 def conclude(lane: Lane, run_id: str, ended: Ending) -> ExitStatus:
@@ -53,17 +53,21 @@ def conclude(lane: Lane, run_id: str, ended: Ending) -> ExitStatus:
     return ended.status
 
 
-async def _until_ended(lane: Lane, run_id: str, view: View) -> Ending:
+async def _until_ended(lane: Lane, run_id: str, view: View) -> tuple[str, Ending]:
+    """The run that it ended in, and how."""
     while True:
         try:
-            ended = await ending(lane, await lane.found(run_id))
+            found = await lane.found(run_id)
+            # Temporal forgets the runs that it went on from.
+            run_id = found.run_id
+            ended = await ending(lane, found)
             status = await lane.status(run_id)
             if status is not None:
                 view.show(status)
             elif ended is None:
                 view.silent(await _why_silent(lane))
             if ended is not None:
-                return ended
+                return run_id, ended
         except RPCError as error:
             if not is_passing(error):
                 raise

@@ -8,6 +8,7 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
+    WorkflowContinuedAsNewError,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowHandle,
@@ -38,7 +39,13 @@ class Lane:
         return self.session.client.get_workflow_handle(self.workflow_id, run_id=run_id)
 
     async def found(self, run_id: str | None = None) -> WorkflowExecutionDescription:
-        """The newest run, or this one. Raises Refusal when there is none, RPCError."""
+        """The newest run, or this one, or the one that it went on in. Raises Refusal when there is none, RPCError."""
+        found = await self._described(run_id)
+        while found.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
+            found = await self._described(await self._successor(found.run_id))
+        return found
+
+    async def _described(self, run_id: str | None) -> WorkflowExecutionDescription:
         try:
             return await self.handle(run_id).describe(rpc_timeout=_RPC)
         except RPCError as error:
@@ -47,6 +54,13 @@ class Lane:
                     f"Temporal knows no release or rollback of {self.project}: start one with `start {self.project} VERSION`"
                 ) from None
             raise
+
+    async def _successor(self, run_id: str) -> str:
+        try:
+            await self.handle(run_id).result(follow_runs=False)
+        except WorkflowContinuedAsNewError as continued:
+            return continued.new_execution_run_id
+        raise AssertionError(f"{run_id} went on in no other run")
 
     async def running(self) -> WorkflowExecutionDescription:
         """The run that goes on. Raises Refusal when the last one has ended."""

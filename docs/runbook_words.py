@@ -55,5 +55,6 @@ DONE: Mapping[str, str] = {
     steps.RECORD_HOST.name: "The ledger has what the host is left with at the end of a release or rollback. Another image than the host "
     "was given is refused; a host that can't be asked holds nothing up.",
     steps.NOTIFY.name: "People were told. Told once, however often it was tried.",
+    steps.REMIND.name: "People were reminded at each interval. It ends when they have decided, or the release stops waiting.",
     steps.LEDGER.name: "The rows are in the ledger, each once, each with the hash of the row before it.",
 }

@@ -8,8 +8,11 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError
 from temporalio.worker import Worker
+
+from process.versioning import say_standing
 
 log = structlog.stdlib.get_logger()
 
@@ -18,10 +21,10 @@ _LOOK_EVERY = 0.05
 _PATIENCE = timedelta(seconds=5)
 
 
-async def run(worker: Worker, stop: asyncio.Event) -> None:
+async def run(worker: Worker, stop: asyncio.Event, version: WorkerDeploymentVersion | None = None) -> None:
     """Poll until `stop`, then let what is under way end within the worker's grace. Raises what is fatal to the worker."""
     running = asyncio.create_task(worker.run())
-    ready = asyncio.create_task(_say_when_ready(worker))
+    ready = asyncio.create_task(_say_when_ready(worker, version))
     asked = asyncio.create_task(stop.wait())
     await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
@@ -31,13 +34,15 @@ async def run(worker: Worker, stop: asyncio.Event) -> None:
     await running
 
 
-async def _say_when_ready(worker: Worker) -> None:
+async def _say_when_ready(worker: Worker, version: WorkerDeploymentVersion | None) -> None:
     """Ready is when the server has this worker's polls, for workflows and for activities."""
     client = worker.client
     for kind in _KINDS:
         while not await _polls(client, worker.task_queue, kind):  # noqa: ASYNC110 - the server sends no event
             await asyncio.sleep(_LOOK_EVERY)
     log.info("worker ready", task_queue=worker.task_queue, identity=client.identity)
+    if version is not None:
+        await say_standing(client, version)
 
 
 async def _polls(client: Client, task_queue: str, kind: TaskQueueType.ValueType) -> bool:

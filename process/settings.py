@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runbook import names
@@ -81,6 +81,18 @@ def _upper(text: Any) -> Any:
     return text.upper() if isinstance(text, str) else text
 
 
+def _of_deployment(value: str | None, info: ValidationInfo) -> str | None:
+    if value is not None and not info.data.get("deployment", value):
+        raise ValueError("means nothing without RUNBOOK_DEPLOYMENT, the name that all builds of this worker share")
+    return value
+
+
+def _build(value: str | None, info: ValidationInfo) -> str | None:
+    if value is None and info.data.get("deployment"):
+        raise ValueError("is missing: with RUNBOOK_DEPLOYMENT, say which build this is, like 1.4.0 or a commit")
+    return _of_deployment(value, info)
+
+
 def _bind_address(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -114,7 +126,11 @@ class StarterSettings(_Settings):
 
 
 class WorkerSettings(_Settings):
-    """`grace` is how many seconds work under way may take to finish when the worker is asked to stop."""
+    """`grace` is how many seconds work under way may take to finish when the worker is asked to stop.
+
+    With `deployment` and `build_id`, `versioning` says whether a release stays with the build that it began with
+    (`pinned`, the default) or goes on with the current one.
+    """
 
     projects: Annotated[Path, AfterValidator(_readable_folder)] = Field(
         default=Path("deploy/projects"), validate_default=True
@@ -131,6 +147,11 @@ class WorkerSettings(_Settings):
     )
     max_activities: int = Field(default=20, ge=2, le=200)
     metrics: Annotated[str, AfterValidator(_bind_address)] | None = None
+    deployment: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")] | None = None
+    build_id: Annotated[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{1,200}$")] | None, AfterValidator(_build)] = (
+        Field(default=None, validate_default=True)
+    )
+    versioning: Annotated[Literal["pinned", "auto_upgrade"] | None, AfterValidator(_of_deployment)] = None
 
     @property
     def patience(self) -> timedelta:

@@ -1,5 +1,6 @@
 """The board: the status as Markdown, for Temporal's UI, the `board` query and people in a hurry."""
 
+import functools
 from datetime import datetime
 
 from runbook.status import GateView, GivenDecision, Need, RefusedDecision, Row, State, Status
@@ -36,8 +37,9 @@ def board(status: Status) -> str:
     return _fitting("\n\n".join(parts) + "\n")
 
 
+@functools.lru_cache(maxsize=4096)
 def cell(text: str, most: int = 400) -> str:
-    """One line of text that can't pass for markup of the board's own."""
+    """One line of text that can't pass for markup of the board's own; the board is drawn anew at every change."""
     line = _line(text).strip().replace("```", "'''").replace("|", "\\|").replace("<", "&lt;")[:most]
     return f"\\{line}" if line[:1] in _MARKS else line
 

@@ -1,6 +1,7 @@
 """The orders about hosts and people, cut from the project's file: all that a rollback needs."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from runbook import artifact, drift_check, host_state, record, service
 from runbook.image import Image
@@ -122,6 +123,13 @@ class HostOrders:
     def notice(self, to: str, key: str, title: str, body: str, people: list[str] | None = None) -> record.NoticeToSend:
         told = {"to": to, "key": key, "title": title, "body": body, "people": people or []}
         return record.NoticeToSend.model_validate({"ref": self.ref, "notify": self.project.notify, **told})
+
+    def reminder(
+        self, notice: record.NoticeToSend, every: timedelta, *, since: datetime, until: datetime | None
+    ) -> record.ReminderToSend:
+        """The same notice, again and again."""
+        told = {**notice.model_dump(), "title": f"Reminder: {notice.title}"}
+        return record.ReminderToSend.model_validate({**told, "every": every, "since": since, "until": until})
 
     def _swap(
         self, environment: EnvironmentTable, host: str, image: Image, way_back: service.WayBack | None

@@ -1,8 +1,15 @@
 """What every order to a step and every finding of one has in common."""
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from runbook.identifier import Commit, Line, Person, ProjectName, Version
+
+MOST_LINES, LONGEST_LINE = 20, 300
+"""Of evidence, wherever it came from."""
+LONGEST_MESSAGE = 2000
+"""Of a failure."""
 
 
 class Message(BaseModel):
@@ -43,6 +50,16 @@ class Finding(Message):
     summary: str = ""
     evidence: list[str] = []
     attempt: int = 1
+
+    def bounded(self, attempt: int) -> Self:
+        """The same from this attempt, small enough for history, for the board and for what a release takes along."""
+        return self.model_copy(
+            update={
+                "attempt": attempt,
+                "summary": self.summary[:LONGEST_LINE],
+                "evidence": [line[:LONGEST_LINE] for line in self.evidence[:MOST_LINES]],
+            }
+        )
 
 
 class ReleaseOrder(Message):

@@ -1,5 +1,6 @@
 """Messages about what is kept: notices to people, ledger entries, the forge's release, the postmortem."""
 
+from datetime import datetime, timedelta
 from typing import Literal
 
 from runbook.identifier import Commit
@@ -23,6 +24,28 @@ class NoticeToSend(Order):
     once: str = ""
     title: str
     body: str
+
+
+class ReminderToSend(NoticeToSend):
+    """The same notice again `every` so often after `since`, before `until`; each is numbered from 1 behind `key`."""
+
+    since: datetime
+    every: timedelta
+    until: datetime | None = None
+
+    def due(self, at: datetime) -> NoticeToSend | None:
+        """The newest whose time has come; those that nobody sent in time are not made up for."""
+        number = self._number(at)
+        if number < 1 or (self.until is not None and at >= self.until):
+            return None
+        fields = self.model_dump(include=set(NoticeToSend.model_fields))
+        return NoticeToSend.model_validate({**fields, "key": f"{self.key}/{number}"})
+
+    def until_next(self, at: datetime) -> timedelta:
+        return self.since + (self._number(at) + 1) * self.every - at
+
+    def _number(self, at: datetime) -> int:
+        return (at - self.since) // self.every
 
 
 class SentNotice(Finding):

@@ -7,8 +7,9 @@ from runbook.message import Finding, Order
 
 
 class SenderToIdentify(Order):
-    """The `number`th signal of this name in the run, or the update with this id."""
+    """The `number`th signal of this name in the run, or the update with this id. Without `run` it is the release's first."""
 
+    run: str = ""
     message: Literal["signal", "update"]
     name: str
     number: int = 0

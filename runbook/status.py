@@ -117,7 +117,10 @@ class GateView(BaseModel):
 
 
 class Status(BaseModel):
-    """A release (or, `kind` = rollback, a rollback) as it stands. `pause`: what it waits for that is no person."""
+    """A release (or, `kind` = rollback, a rollback) as it stands. `pause`: what it waits for that is no person.
+
+    `calls` counts how often a person was needed so far.
+    """
 
     kind: str = "release"
     project: str
@@ -135,6 +138,7 @@ class Status(BaseModel):
     started: datetime
     finished: datetime | None = None
     needs: list[Need] = []
+    calls: int = 0
     rows: list[Row] = []
     gate: GateView | None = None
     pause: str = ""

@@ -244,6 +244,11 @@ NOTIFY = Step(
     order=record.NoticeToSend, finding=record.SentNotice, effect=Effect.ADDS,
     retry=PEOPLE,
 )
+REMIND = Step(
+    name="remind", title="Remind people for as long as they are waited for", on_board=False,
+    order=record.ReminderToSend, finding=record.SentNotice, effect=Effect.ADDS,
+    retry=_looks_every(MINUTE),
+)
 LEDGER = Step(
     name="ledger", title="Keep the ledger", on_board=False, kept=False,
     order=record.EntriesToKeep, finding=record.KeptEntries, effect=Effect.ADDS,

@@ -57,6 +57,7 @@ class Operator:
     queue: str = field(default_factory=lambda: f"q-{uuid.uuid4()}")
     crew: Crew = field(default_factory=lambda: Crew(project(production={"soak": {"lasts": "0s"}})))
     screen: io.StringIO = field(default_factory=io.StringIO)
+    release: type[ReleaseWorkflow] = ReleaseWorkflow
 
     async def does(self, prepare: Callable[[], Work], *, json: bool = False) -> Said:
         """As `session.perform` does it, in this event loop."""
@@ -75,7 +76,7 @@ class Operator:
         async with Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow],
+            workflows=[self.release, RollbackWorkflow, DriftWorkflow],
             activities=self.crew.activities(),
             graceful_shutdown_timeout=timedelta(seconds=1),
         ):

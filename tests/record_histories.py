@@ -13,6 +13,7 @@ from typing import Any
 
 from temporalio.client import WorkflowHandle
 
+from process.ending import end
 from tests.workflows.conftest import lane_of_tests, server_found
 from tests.workflows.scenarios import HAS_CHILD, STORIES, told
 
@@ -75,3 +76,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    end(0)

@@ -1,11 +1,12 @@
 """Tells on-call of decisions that look like somebody's who may not decide, without being made to cry all day."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from runbook import steps
+    from runbook.continuation import GateMemory
     from runbook.orders import Orders
     from runbook.status import RefusedDecision
     from workflows.journal import Journal
@@ -18,21 +19,19 @@ _LOUDEST = 20
 class Alarm:
     """The first is told at once; then at most one every ten minutes, with how many came meanwhile, and 20 in all."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, memory: GateMemory) -> None:
         self._journal = journal
-        self._told: datetime | None = None
-        self._notices = 0
-        self._silenced = 0
+        self._memory = memory
 
     def ring(self, orders: Orders, refusal: RefusedDecision, received: Received) -> None:
-        now = workflow.now()
-        if self._notices >= _LOUDEST or (self._told is not None and now - self._told < _QUIET):
-            self._silenced += 1
+        now, memory = workflow.now(), self._memory
+        if memory.alarms >= _LOUDEST or (memory.alarmed is not None and now - memory.alarmed < _QUIET):
+            memory.silenced += 1
             return
-        self._told = now
-        self._notices += 1
-        meanwhile, self._silenced = self._silenced, 0
-        self._journal.soon(self._tell(orders, refusal, received, f"suspicious/{self._notices}", meanwhile))
+        memory.alarmed = now
+        memory.alarms += 1
+        meanwhile, memory.silenced = memory.silenced, 0
+        self._journal.soon(self._tell(orders, refusal, received, f"suspicious/{memory.alarms}", meanwhile))
 
     async def _tell(
         self, orders: Orders, refusal: RefusedDecision, received: Received, key: str, meanwhile: int

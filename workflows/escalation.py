@@ -12,12 +12,14 @@ with workflow.unsafe.imports_passed_through():
     from runbook.decision import Instruction, Verdict
     from runbook.host_orders import HostOrders
     from runbook.message import Finding, Order
+    from runbook.record import NoticeToSend
     from runbook.span import spoken
     from runbook.status import Need, Outcome, State
     from runbook.step import Step
     from workflows.concurrency import Afterwards
     from workflows.failure import StepFailed, Stop
     from workflows.journal import Journal, time_left
+    from workflows.reminders import Reminders
 
 OrderT = TypeVar("OrderT", bound=Order)
 FindingT = TypeVar("FindingT", bound=Finding)
@@ -34,7 +36,6 @@ class Escalation:
         self._way_out = way_out
         self._patient = patient
         self._waiting: set[int] = set()
-        self._calls = 0
 
     async def perform(
         self,
@@ -78,9 +79,9 @@ class Escalation:
         return Verdict(accepted=True, why=f"{', '.join(_place(need) for need in meant)}: tried again")
 
     def _need(self, failure: StepFailed, answers: list[str]) -> Need:
-        self._calls += 1
+        self._journal.status.calls += 1
         return Need(
-            number=self._calls,
+            number=self._journal.status.calls,
             step=failure.step.name,
             host=failure.host,
             cause=failure.cause,
@@ -106,31 +107,49 @@ class Escalation:
         self._journal.changed()
 
     async def _until_answered(self, need: Need) -> None:
+        if not workflow.patched("the-server-asks-for-the-reminders-of-a-need"):
+            await self._reminded_from_here(need)
+            return
+        self._tell(need, 0)
+        reminders, notice = Reminders(), self._notice(need, f"need/{need.number}")
         every = self._orders.project.wait.remind_every
-        told = 0
+        reminders.start(self._orders.reminder(notice, every, since=need.since, until=need.until))
+        with Afterwards(reminders.stop):
+            left = None if need.until is None else time_left(need.until)
+            await self._answered_within(need, left)
+
+    async def _reminded_from_here(self, need: Need) -> None:
+        """The way of an earlier version, which adds to the history with every reminder."""
+        every, told = self._orders.project.wait.remind_every, 0
         while need.number in self._waiting:
             self._tell(need, told)
             told += 1
-            patience = every if need.until is None else min(every, time_left(need.until))
-            try:
-                await workflow.wait_condition(
-                    lambda: need.number not in self._waiting,
-                    timeout=patience,
-                    timeout_summary=f"{_place(need)} needs a person",
-                )
-            except TimeoutError:
-                if need.until is not None and time_left(need.until) <= timedelta(0):
-                    waited = spoken(self._orders.project.wait.person)
-                    why = f"{_place(need)} needed a person and nobody decided in {waited}"
-                    raise Stop(Outcome.ABORTED, why) from None
+            await self._answered_within(need, every if need.until is None else min(every, time_left(need.until)))
+
+    async def _answered_within(self, need: Need, patience: timedelta | None) -> None:
+        """Return when it is answered, or the patience is spent. Raises Stop when nobody decided in time."""
+        try:
+            await workflow.wait_condition(
+                lambda: need.number not in self._waiting,
+                timeout=patience,
+                timeout_summary=f"{_place(need)} needs a person",
+            )
+        except TimeoutError:
+            if need.until is not None and time_left(need.until) <= timedelta(0):
+                waited = spoken(self._orders.project.wait.person)
+                why = f"{_place(need)} needed a person and nobody decided in {waited}"
+                raise Stop(Outcome.ABORTED, why) from None
 
     def _tell(self, need: Need, told: int) -> None:
-        where = f" on {need.host}" if need.host else ""
-        reminder = "Reminder: " if told else ""
-        title = f"{reminder}{self._journal.status.workflow_id} needs a person: {need.step}{where}"
-        body = "\n".join(filter(None, [need.what, need.hint, *need.evidence[-10:], "Send one of:", *need.send]))
-        notice = self._orders.notice("on_call", f"need/{need.number}/{told}", title, body)
+        notice = self._notice(need, f"need/{need.number}/{told}", reminder=told > 0)
         self._journal.soon(self._journal.try_to(steps.NOTIFY, notice))
+
+    def _notice(self, need: Need, key: str, *, reminder: bool = False) -> NoticeToSend:
+        where = f" on {need.host}" if need.host else ""
+        prefix = "Reminder: " if reminder else ""
+        title = f"{prefix}{self._journal.status.workflow_id} needs a person: {need.step}{where}"
+        body = "\n".join(filter(None, [need.what, need.hint, *need.evidence[-10:], "Send one of:", *need.send]))
+        return self._orders.notice("on_call", key, title, body)
 
 
 def how_to_send(workflow_id: str, name: str, payload: str | None = None) -> str:

@@ -1,27 +1,30 @@
 """The gate: waits for people to authorize exactly one digest, until it expires."""
 
 import contextlib
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from runbook import names, steps
+    from runbook.continuation import Candidate, Continuation, GateMemory
     from runbook.decision import Instruction, Judgement, Verdict
     from runbook.gate_rules import accepted, expired, refusal_of
-    from runbook.image import Image
     from runbook.orders import Orders
+    from runbook.record import NoticeToSend
     from runbook.span import spoken
     from runbook.status import GateView, GivenDecision, Outcome, RefusedDecision
     from workflows.alarm import Alarm
     from workflows.concurrency import Afterwards
+    from workflows.continuation import is_long
     from workflows.failure import Stop
     from workflows.gate_view import gate_view
     from workflows.journal import Journal, time_left
     from workflows.performing import perform
     from workflows.proof import Proof, Proofs
+    from workflows.reminders import Reminders
     from workflows.sender import Received, sender_of
 
 _REFUSALS_SHOWN = 20
@@ -31,24 +34,26 @@ _REMINDED_EVERY = timedelta(minutes=1)
 class Gate:
     """One gate of one release. A decision counts only while it is open."""
 
-    def __init__(self, journal: Journal) -> None:
+    longest = 2_000
+    """Events of history, with which it goes on in a new run: Temporal bears 50,000, and 10,000 signals, a fifth of them."""
+
+    def __init__(self, journal: Journal, taken: Continuation | None = None) -> None:
         self._journal = journal
-        self._alarm = Alarm(journal)
-        self._proofs = Proofs(journal)
-        self._orders: Orders | None = None
+        self._memory = taken.memory if taken else GateMemory()
+        self._orders = taken.orders if taken else None
+        self._alarm = Alarm(journal, self._memory)
+        self._proofs = Proofs(journal, self._memory)
         self._looking = 0
         self._over = False
-        self._asked: datetime | None = None
-        self._told = 0
+        self._reminders = Reminders()
+        self._spares = False
 
-    async def authorize(
-        self, orders: Orders, image: Image, changelog: str, rehearsals: Sequence[str] = ()
-    ) -> list[str]:
+    async def authorize(self, orders: Orders, candidate: Candidate) -> list[str]:
         """Who approved, once enough people did. Raises Stop when it is rejected or expires."""
-        view = self._open(orders, image, changelog)
-        view.rehearsals = list(rehearsals)
+        image, view = candidate.image, self._journal.status.gate or self._open(orders, candidate)
         self._journal.stage("gate")
-        self._journal.ledger.say("worker", "gate", "opened", image.reference, digest=image.digest, evidence=view.policy)
+        if self._memory.reminded is None:
+            self._announce(view)
         with Afterwards(lambda: self._close(view)):
             await self._decided(orders, view)
         if view.rejection is not None:
@@ -76,9 +81,9 @@ class Gate:
         gate, now = self._journal.status.gate, workflow.now()
         if gate is None or not gate.open:
             return Verdict(accepted=False, why="the gate is not open: nobody is waited for")
-        if self._asked is not None and now - self._asked < _REMINDED_EVERY:
+        if self._memory.asked is not None and now - self._memory.asked < _REMINDED_EVERY:
             return Verdict(accepted=False, why="the approvers were reminded less than a minute ago")
-        self._asked = now
+        self._memory.asked = now
         why = f": {instruction.reason}" if instruction.reason else ""
         self._tell(f"asked/{now:%Y%m%dT%H%M%S}", f"{instruction.by} asks you to decide{why}")
         return Verdict(accepted=True, why=f"told: {', '.join(_undecided(gate))}")
@@ -90,17 +95,23 @@ class Gate:
         assert self._orders is not None, "asked for before the gate opened"  # noqa: S101 - a bug, not an input
         return self._orders, view
 
-    def _open(self, orders: Orders, image: Image, changelog: str) -> GateView:
+    def _open(self, orders: Orders, candidate: Candidate) -> GateView:
         status = self._journal.status
         self._orders = orders
-        status.digest = image.digest
-        status.gate = view = gate_view(orders, status.workflow_id, image, changelog)
+        status.digest = candidate.image.digest
+        status.gate = view = gate_view(orders, status.workflow_id, candidate)
         if orders.project.gate.has_hours:
             self._journal.soon(self._show_hours())
         return view
 
+    def _announce(self, view: GateView) -> None:
+        self._journal.ledger.say("worker", "gate", "opened", view.image, digest=view.digest, evidence=view.policy)
+        self._memory.reminded = workflow.now()
+        self._tell("0")
+
     def _close(self, view: GateView) -> None:
         view.open = False
+        self._reminders.stop()
         self._journal.changed()
 
     async def _show_hours(self) -> None:
@@ -111,22 +122,52 @@ class Gate:
             self._journal.changed()
 
     async def _decided(self, orders: Orders, view: GateView) -> None:
-        every, reminders = orders.project.gate.reminds_every, 0
-        self._tell("0")
+        self._spares = workflow.patched("the-gate-spares-its-history")
+        self._remind_undecided()
         while not view.is_decided:
-            left = time_left(view.expires)
             try:
                 await workflow.wait_condition(
-                    lambda: view.is_decided,
-                    timeout=min(left, every or left),
+                    lambda: view.is_decided or self._is_long(),
+                    timeout=self._patience(orders, view),
                     timeout_summary="the gate waits for people",
                 )
             except TimeoutError:
                 if time_left(view.expires) <= timedelta(0):
                     await self._expire(orders, view)
                 else:
-                    reminders += 1
-                    self._tell(f"{reminders}", "Reminder")
+                    self._remind()
+            else:
+                if not view.is_decided:
+                    self._go_on_anew(orders)
+
+    def _patience(self, orders: Orders, view: GateView) -> timedelta:
+        """Until the end; of an earlier version, until the next reminder."""
+        left, every, last = time_left(view.expires), orders.project.gate.reminds_every, self._memory.reminded
+        return min(left, time_left(last + every)) if every and last and not self._spares else left
+
+    def _remind(self) -> None:
+        self._memory.reminded = workflow.now()
+        self._memory.reminders += 1
+        self._tell(f"{self._memory.reminders}", "Reminder")
+
+    def _is_long(self) -> bool:
+        """Time for a new history, and nothing is under way that the new run could not know of."""
+        settled = self._journal.is_settled and workflow.all_handlers_finished()
+        return self._spares and settled and is_long(self.longest)
+
+    def _go_on_anew(self, orders: Orders) -> NoReturn:
+        """Where Temporal has a message still to be heard, it has this run hear it first."""
+        ledger = self._journal.ledger
+        workflow.continue_as_new(
+            Continuation(
+                ref=orders.ref,
+                plan=orders.plan,
+                status=self._journal.status,
+                memory=self._memory,
+                entries=ledger.entries,
+                refusals=ledger.refusals,
+            )
+        )
 
     async def _expire(self, orders: Orders, view: GateView) -> None:
         """The time of arrival decides: what came in time and is still looked into is waited for, nothing else."""
@@ -168,6 +209,7 @@ class Gate:
             view.rejection = given
         else:
             view.approvals.append(given)
+            self._remind_undecided()
         self._journal.soon(self._identify(judgement.kind, given, received))
         return verdict
 
@@ -197,7 +239,18 @@ class Gate:
             self._alarm.ring(self._orders, refused, received)
         return verdict
 
+    def _remind_undecided(self) -> None:
+        """Whoever has decided is not reminded any more."""
+        orders, view = self._opened
+        every = orders.project.gate.reminds_every
+        if every and self._spares and not view.is_decided:
+            self._reminders.start(orders.reminder(self._notice("gate"), every, since=view.opened, until=view.expires))
+
     def _tell(self, key: str, why: str = "") -> None:
+        notice = self._notice(f"gate/{key}", why)
+        self._journal.soon(self._journal.try_to(steps.NOTIFY, notice))
+
+    def _notice(self, key: str, why: str = "") -> NoticeToSend:
         orders, view = self._opened
         title = f"{orders.ref.project} {orders.ref.version} waits at the gate"
         lines = [
@@ -207,8 +260,7 @@ class Gate:
             *view.how_to,
         ]
         title = f"Reminder: {title}" if why else title
-        notice = orders.notice("approvers", f"gate/{key}", title, "\n".join(lines), _undecided(view))
-        self._journal.soon(self._journal.try_to(steps.NOTIFY, notice))
+        return orders.notice("approvers", key, title, "\n".join(lines), _undecided(view))
 
 
 def _undecided(view: GateView) -> list[str]:

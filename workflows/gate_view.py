@@ -4,15 +4,15 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from runbook import names
-    from runbook.image import Image
+    from runbook.continuation import Candidate
     from runbook.orders import Orders
     from runbook.status import GateView
     from workflows.escalation import how_to_send
 
 
-def gate_view(orders: Orders, lane: str, image: Image, changelog: str) -> GateView:
+def gate_view(orders: Orders, lane: str, candidate: Candidate) -> GateView:
     """An open gate, from now until the project's expiry."""
-    policy, project = orders.project.gate, orders.ref.project
+    policy, project, image = orders.project.gate, orders.ref.project, candidate.image
     signed = policy.allowed_signers is not None
     payload = f'{{"by":"YOU","digest":"{image.digest}","comment":""}}'
     proved = f'{{"by":"YOU","digest":"{image.digest}","signature":"SIGNATURE"}}'
@@ -30,7 +30,8 @@ def gate_view(orders: Orders, lane: str, image: Image, changelog: str) -> GateVi
         policy=policy.policy(),
         opened=workflow.now(),
         expires=workflow.now() + policy.expires_after,
-        changelog=changelog,
+        changelog=candidate.changelog,
+        rehearsals=candidate.rehearsals,
         payload=proved if signed else payload,
         how_to=[*(by_hand if signed else []), approve, how_to_send(lane, names.REJECT, payload)],
     )

@@ -86,6 +86,11 @@ class Journal(Display):
         self._aside.append(task)
         task.add_done_callback(self._aside.remove)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing goes on beside the release, and every row that was said is kept."""
+        return not self._aside and self.ledger.is_written
+
     async def settle(self) -> None:
         """Give what goes on beside the release some minutes to end: as long as a notice's own pauses take."""
         if self._aside:

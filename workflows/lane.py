@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from runbook import steps
+    from runbook.continuation import Continuation
     from runbook.host_orders import HostOrders
     from runbook.message import ReleaseRef
     from runbook.status import Outcome, Row, Status
@@ -26,19 +27,27 @@ class Lane(Desk):
 
     def open(self, kind: str, known: ReleaseRef) -> None:
         """Begin the status, before any message is heard."""
-        self._signals = Counter()
-        self.journal = Journal(
-            known,
-            Status(
-                kind=kind,
-                project=known.project,
-                version=known.version,
-                requested_by=known.requested_by,
-                workflow_id=known.workflow_id,
-                run_id=known.release,
-                started=workflow.info().start_time,
-            ),
+        status = Status(
+            kind=kind,
+            project=known.project,
+            version=known.version,
+            requested_by=known.requested_by,
+            workflow_id=known.workflow_id,
+            run_id=known.release,
+            started=workflow.info().start_time,
         )
+        self._keep(Journal(known, status))
+
+    def open_again(self, taken: Continuation) -> None:
+        """Go on with the status that the run before this one took along."""
+        journal = Journal(taken.ref, taken.status)
+        journal.searchable = taken.plan.search_attributes
+        journal.ledger.go_on_after(taken.entries, taken.refusals)
+        self._keep(journal)
+
+    def _keep(self, journal: Journal) -> None:
+        self._signals = Counter()
+        self.journal = journal
         # Until there is a plan nobody could be told of an abort: it stops the work as soon as that begins.
         self.journal.stopping = self.is_cancelled
 

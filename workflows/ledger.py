@@ -32,6 +32,15 @@ class Ledger:
         self._writer: asyncio.Task[None] | None = None
         self.refusals = 0
 
+    def go_on_after(self, entries: int, refusals: int) -> None:
+        """So many rows were written, and so many messages refused, by the run before this one."""
+        self._said = self._written = entries
+        self.refusals = refusals
+
+    @property
+    def entries(self) -> int:
+        return self._said
+
     @property
     def is_written(self) -> bool:
         return self._written == self._said

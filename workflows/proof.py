@@ -1,7 +1,7 @@
 """Whether an approval's signature proves who gave it; asked of the worker, and not without end."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from runbook import names, steps
     from runbook.approval import SignatureToVerify, lines_to_sign, text_of
+    from runbook.continuation import GateMemory
     from runbook.decision import Judgement, Verdict
     from runbook.orders import Orders
     from runbook.status import GateView, GivenDecision, Status
@@ -31,18 +32,17 @@ class Proof:
 class Proofs:
     """The first 50 wrong signatures are looked at as they come; after them one every 12 s, so that history stays small."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, memory: GateMemory) -> None:
         self._journal = journal
-        self._wrong = 0
-        self._last: datetime | None = None
+        self._memory = memory
 
     async def of(self, orders: Orders, view: GateView, judgement: Judgement) -> Proof:
-        now = workflow.now()
-        if self._wrong >= _FREE and self._last is not None and now - self._last < _EVERY:
+        now, memory = workflow.now(), self._memory
+        if memory.wrong >= _FREE and memory.looked is not None and now - memory.looked < _EVERY:
             return Proof(
                 Verdict(accepted=False, why="too many wrong signatures came just now: send it again in a minute")
             )
-        self._last = now
+        memory.looked = now
         order = signature_order(orders, self._journal.status, view, judgement)
         try:
             found = await perform(steps.VERIFY_SIGNATURE, order)
@@ -52,7 +52,7 @@ class Proofs:
             return Proof(Verdict(accepted=False, why=why))
         if found.ok:
             return Proof(None, found.key)
-        self._wrong += 1
+        memory.wrong += 1
         return Proof(Verdict(accepted=False, why=found.why, suspicious=True))
 
 

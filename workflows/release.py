@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from runbook import names, steps
     from runbook.commit import ChangelogSection
-    from runbook.image import Image
+    from runbook.continuation import Candidate
     from runbook.message import Finding
     from runbook.orders import Orders
     from runbook.service import RehearsedRollback
@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.admission import admit_release
     from workflows.build import build
     from workflows.concurrency import side_by_side
+    from workflows.continuation import continuation
     from workflows.escalation import Escalation
     from workflows.gate import Gate
     from workflows.lane import Lane
@@ -31,13 +32,17 @@ class ReleaseWorkflow(Lane):
     @workflow.init
     @undecoded
     def __init__(self, *payloads: Any) -> None:
-        self.open("release", reference(payloads))
-        self.gate = Gate(self.journal)
+        self.taken = continuation(payloads)
+        if self.taken is None:
+            self.open("release", reference(payloads))
+        else:
+            self.open_again(self.taken)
+        self.gate = Gate(self.journal, self.taken)
 
     @workflow.run
     @undecoded
     async def run(self, *payloads: Any) -> ReleaseResult:
-        orders = await self.admitted(admit_release(self, payloads))
+        orders = self.taken.orders if self.taken else await self.admitted(admit_release(self, payloads))
         self.escalation = Escalation(self.journal, orders, way_out=self.way_out)
         outcome, summary = await self.conclude(orders, self.release(orders))
         return ReleaseResult(
@@ -50,6 +55,14 @@ class ReleaseWorkflow(Lane):
         )
 
     async def release(self, orders: Orders) -> tuple[Outcome, str]:
+        # A gate that waits for long goes on in a new run, which begins there.
+        candidate = self.taken.candidate if self.taken else await self.candidate(orders)
+
+        approvers = await self.gate.authorize(orders, candidate)
+
+        return await self.promote(orders, candidate, approvers)
+
+    async def candidate(self, orders: Orders) -> Candidate:
         do, staging = self.waiting.perform, orders.project.staging.hosts
 
         changelog = await self.prerequisites(orders)
@@ -67,9 +80,7 @@ class ReleaseWorkflow(Lane):
         for host in staging:
             await do(steps.SMOKE_TEST, orders.smoke_test(host))
 
-        approvers = await self.gate.authorize(orders, image, changelog, [found.summary for found in rehearsals])
-
-        return await self.promote(orders, image, approvers, changelog)
+        return Candidate(image, changelog, [found.summary for found in rehearsals])
 
     async def prerequisites(self, orders: Orders) -> str:
         do, staging = self.waiting.perform, orders.project.staging.hosts
@@ -86,8 +97,8 @@ class ReleaseWorkflow(Lane):
         )
         return "".join(finding.text for finding in findings if isinstance(finding, ChangelogSection))
 
-    async def promote(self, orders: Orders, image: Image, approvers: list[str], changelog: str) -> tuple[Outcome, str]:
-        do, production = self.waiting.perform, orders.project.production
+    async def promote(self, orders: Orders, candidate: Candidate, approvers: list[str]) -> tuple[Outcome, str]:
+        do, production, image = self.waiting.perform, orders.project.production, candidate.image
 
         last_look = LastLook(self, orders, image)
 
@@ -99,7 +110,7 @@ class ReleaseWorkflow(Lane):
         async with Promotion(self, orders, image, ways_back) as promotion:
             for batch in production.batches():
                 await promotion.swap(batch)
-            await do(steps.RECORD, orders.release_to_record(image, approvers, changelog, promotion.downtime))
+            await do(steps.RECORD, orders.release_to_record(image, approvers, candidate.changelog, promotion.downtime))
             await promotion.verify()
             await promotion.soak()
             await promotion.record_hosts()

@@ -25,6 +25,7 @@ async def sender_of(journal: Journal, received: Received) -> IdentifiedSender | 
     """None, and a note on the board, where the history can't be read."""
     order = SenderToIdentify(
         ref=journal.ref,
+        run=workflow.info().run_id,
         message=received.message,
         name=received.name,
         number=received.number,

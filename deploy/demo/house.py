@@ -38,7 +38,7 @@ class House:
         sandbox = [sys.executable, "-m", "deploy.sandbox", "up", "--root", str(root / "sandbox"), "--baseline", "0.9.0"]
         self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(pipeline_seconds)])
         self.worker: Program | None = None
-        self._workers = 0
+        self._workers = list[Program]()
         self.facts: SandboxFacts
 
     @property
@@ -73,14 +73,14 @@ class House:
         self.close()
 
     def close(self) -> None:
-        for program in (self.worker, self._sandbox, self._temporal):
-            if program is not None:
-                program.stop()
+        for program in (*self._workers, self._sandbox, self._temporal):
+            program.stop()
 
-    def start_worker(self) -> Program:
-        """Another worker, ready to work."""
-        self._workers += 1
-        self.worker = self._program(f"worker-{self._workers}", self.worker_words(), self.worker_environment())
+    def start_worker(self, checkout: Path = CHECKOUT, **variables: str) -> Program:
+        """Another worker, ready to work, with these variables beside its own; `worker` is the newest."""
+        environment = {**self.worker_environment(), "PYTHONPATH": str(checkout), **variables}
+        self.worker = self._program(f"worker-{len(self._workers) + 1}", self.worker_words(checkout), environment)
+        self._workers.append(self.worker)
         self.worker.start()
         self.worker.wait_for("worker ready", _READY_WITHIN)
         return self.worker
@@ -101,8 +101,8 @@ class House:
     def starter_words(self, *words: str) -> list[str]:
         return [sys.executable, str(CHECKOUT / "starter.py"), *words]
 
-    def worker_words(self) -> list[str]:
-        return [sys.executable, str(CHECKOUT / "worker.py")]
+    def worker_words(self, checkout: Path = CHECKOUT) -> list[str]:
+        return [sys.executable, str(checkout / "worker.py")]
 
     def restart_temporal(self, after: float = 0.0) -> None:
         """SIGKILL to the server, and another on its database after so many seconds."""

@@ -8,7 +8,7 @@ import pytest
 from activities.clients.engine_container import ContainerDetails
 from activities.clients.engine_errors import Moved
 from activities.clients.health import HttpProbe
-from activities.errors import Refused, Unreachable
+from activities.errors import NotYet, Refused, Unreachable
 from activities.health import HealthActivities
 from runbook.image import Image
 from runbook.message import ReleaseRef
@@ -278,3 +278,11 @@ async def test_the_start_is_in_the_first_heartbeat(group: HealthActivities, shop
     before = time.time()
     await perform(group.health, order(shop), beats=lambda *details: beats.append(details))
     assert before <= beats[0][0]["started"] <= time.time()
+
+
+async def test_a_worker_that_is_to_end_hands_the_deadline_over_at_once(group: HealthActivities, shop: Service) -> None:
+    shop.health = (503, "starting")
+    beats: list[Any] = []
+    with pytest.raises(NotYet):
+        await perform(group.health, order(shop, deadline=60), beats=lambda *told: beats.append(told), stopped_after=0.3)
+    assert time.time() - 10 < beats[-1][0]["started"] < time.time()

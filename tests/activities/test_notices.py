@@ -1,16 +1,21 @@
+import dataclasses
 from collections.abc import AsyncGenerator, Generator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from activities.clients.ledger import Ledger
 from activities.clients.notifier import Notifier
-from activities.errors import Refused, Unreachable
+from activities.errors import NotYet, Refused, StepError, Unreachable
 from activities.notices import NoticeActivities, addressed, notice_id
 from runbook.message import ReleaseRef
-from runbook.record import NoticeToSend
+from runbook.record import NoticeToSend, ReminderToSend
 from tests.activities.hook import TOKEN, Hook, hook
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -70,6 +75,40 @@ async def test_approvers_are_told_at_their_own_address_and_only_who_has_to_decid
     await group.tell(notice(tmp_path, **told, people=["alice", "bob"], key="gate/0"))
     await group.tell(notice(tmp_path, **told, people=["bob"], key="gate/1"))
     assert (len(pager.taken), len(chat.taken)) == (1, 2)
+
+
+def reminder(notice: NoticeToSend, **more: Any) -> ReminderToSend:
+    told: dict[str, Any] = {"since": NOON, "every": timedelta(hours=4), **more}
+    return ReminderToSend.model_validate({**notice.model_dump(), **told})
+
+
+async def reminded(group: NoticeActivities, order: ReminderToSend, after: timedelta) -> StepError:
+    """How the look ended that Temporal asked for so long after the first notice."""
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(ActivityEnvironment.default_info(), started_time=NOON + after)
+    with pytest.raises(StepError) as ended:
+        await environment.run(group.remind, order)
+    return ended.value
+
+
+async def test_a_reminder_is_sent_when_it_is_due_and_once(group: NoticeActivities, tmp_path: Path, pager: Hook) -> None:
+    order = reminder(notice(tmp_path, "pager", key="gate"), until=NOON + timedelta(days=1))
+    for hours, sent, left in ((0, 0, 4), (3, 0, 1), (4, 1, 4), (5, 1, 3), (8.5, 2, 3.5), (16, 3, 4), (24, 3, 4)):
+        ended = await reminded(group, order, timedelta(hours=hours))
+        assert isinstance(ended, NotYet)
+        assert (len(pager.taken), ended.again) == (sent, timedelta(hours=left)), hours
+    ids = {taken["message"].partition("notice ")[2] for taken in pager.taken}
+    assert len(ids) == 3, "each is a notice of its own"
+
+
+async def test_a_reminder_that_can_t_be_sent_is_tried_again_before_the_next(
+    group: NoticeActivities, tmp_path: Path, pager: Hook
+) -> None:
+    ended = await reminded(group, reminder(notice(tmp_path, "nowhere", key="gate")), timedelta(hours=4))
+    assert isinstance(ended, Unreachable)
+    assert ended.again == timedelta(minutes=5)
+    late = await reminded(group, reminder(notice(tmp_path, "nowhere", key="gate")), timedelta(hours=7, minutes=59))
+    assert late.again == timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(

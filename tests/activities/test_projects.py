@@ -129,7 +129,7 @@ def test_what_is_no_toml_is_refused_with_its_place() -> None:
 
 def test_an_unreadable_or_huge_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "huge.toml").write_text("#" * (1024 * 1024 + 1))
-    with pytest.raises(Refused, match="larger than 1 MiB"):
+    with pytest.raises(Refused, match="larger than 256 KiB"):
         Projects(tmp_path).load("huge")
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(Refused, match="there is no project 'folder'"):

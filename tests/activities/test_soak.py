@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from activities.clients.health import Answer, HttpProbe
-from activities.errors import Refused
+from activities.errors import NotYet, Refused
 from activities.soak import SoakActivities
 from runbook.image import Image
 from runbook.message import ReleaseRef
@@ -143,6 +143,23 @@ async def test_what_was_seen_is_handed_on_in_the_heartbeats(production: Producti
     assert last["looks"] == last["failures"] >= 5
     assert list(last["recent"]) == ["127.0.0.1"]
     assert "says 500 down" in last["recent"]["127.0.0.1"][0][1]
+
+
+async def test_a_worker_that_is_to_end_hands_the_rest_over_at_once(production: Production) -> None:
+    beats: list[Any] = []
+    before = time.monotonic()
+    with pytest.raises(NotYet):
+        await soak(
+            production,
+            order(lasts=60, every=0.2),
+            beats=lambda *details: beats.append(details),
+            stopped_after=1,
+        )
+    assert time.monotonic() - before < 3
+    told = beats[-1][0]
+    assert 0.5 < told["watched"] < 3
+    found = await soak(production, order(lasts=told["watched"] + 0.3, every=0.1), told=told)
+    assert found.looks > told["looks"]
 
 
 async def test_no_soak_asked_for_is_one_look(production: Production) -> None:

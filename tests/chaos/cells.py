@@ -14,7 +14,7 @@ _HOST_AFTER_HOST = {steps.SWAP.name, steps.HEALTH.name}
 # Two deaths of a worker are all that these bear before they ask for a person.
 _FEW_TRIES = {steps.UAT.name, steps.SCAN.name, steps.SMOKE_TEST.name}
 _FIRST_ROW = "[release ordered]"
-_ASIDE = {steps.NOTIFY.name, steps.LEDGER.name}
+_ASIDE = {steps.NOTIFY.name, steps.REMIND.name, steps.LEDGER.name}
 
 
 @dataclass(frozen=True)

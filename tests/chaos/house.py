@@ -69,8 +69,8 @@ class ChaosHouse(House):
         document["pipeline"]["poll_every"] = "200ms"
         (self.facts.projects / "shop.toml").write_text(to_toml(document))
 
-    def worker_words(self) -> list[str]:
-        # -P: the code is the checkout's, wherever the sweep was started from.
+    def worker_words(self, checkout: Path = CHECKOUT) -> list[str]:
+        # -P: the code is the checkout's that PYTHONPATH names, wherever the sweep was started from.
         return [sys.executable, "-P", "-m", "tests.chaos.worker"]
 
     def worker_environment(self) -> dict[str, str]:

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 
 from process.connection import Target
 from process.settings import BadSettings, StarterSettings, Tagger, WorkerSettings, together
+from process.versioning import deployment_of
 
 
 @pytest.fixture
@@ -46,6 +48,9 @@ def test_every_fault_is_named_at_once_with_its_variable(variables: pytest.Monkey
         "RUNBOOK_MAX_ACTIVITIES": "0",
         "RUNBOOK_METRICS": "9464",
         "RUNBOOK_TASK_QUEUE": "",
+        "RUNBOOK_DEPLOYMENT": "release.runbook",
+        "RUNBOOK_BUILD_ID": "a build",
+        "RUNBOOK_VERSIONING": "sometimes",
     }
     for name, value in wrong.items():
         variables.setenv(name, value)
@@ -79,6 +84,35 @@ def test_the_tagger_is_read_as_git_writes_it(variables: pytest.MonkeyPatch) -> N
 def test_a_tagger_that_git_would_not_take_is_refused(variables: pytest.MonkeyPatch, tagger: str) -> None:
     variables.setenv("RUNBOOK_TAGGER", tagger)
     assert faults() == ["RUNBOOK_TAGGER: write it like Release Runbook <releases@example.net>"]
+
+
+def test_a_deployment_without_its_build_and_a_build_without_its_deployment_are_refused(
+    variables: pytest.MonkeyPatch,
+) -> None:
+    variables.setenv("RUNBOOK_DEPLOYMENT", "release-runbook")
+    [missing] = faults()
+    assert missing.startswith("RUNBOOK_BUILD_ID: is missing")
+    variables.delenv("RUNBOOK_DEPLOYMENT")
+    variables.setenv("RUNBOOK_BUILD_ID", "1.4.0")
+    variables.setenv("RUNBOOK_VERSIONING", "auto_upgrade")
+    assert [fault.partition(" means nothing without")[0] for fault in faults()] == [
+        "RUNBOOK_BUILD_ID:",
+        "RUNBOOK_VERSIONING:",
+    ]
+
+
+def test_builds_are_told_apart_only_where_that_is_asked_for(variables: pytest.MonkeyPatch) -> None:
+    assert deployment_of(WorkerSettings.read()) is None
+    variables.setenv("RUNBOOK_DEPLOYMENT", "release-runbook")
+    variables.setenv("RUNBOOK_BUILD_ID", "1.4.0+a1b2c3")
+    pinned = deployment_of(WorkerSettings.read())
+    assert pinned is not None
+    assert pinned.version == WorkerDeploymentVersion("release-runbook", "1.4.0+a1b2c3")
+    assert (pinned.use_worker_versioning, pinned.default_versioning_behavior) == (True, VersioningBehavior.PINNED)
+    variables.setenv("RUNBOOK_VERSIONING", "auto_upgrade")
+    upgrading = deployment_of(WorkerSettings.read())
+    assert upgrading is not None
+    assert upgrading.default_versioning_behavior is VersioningBehavior.AUTO_UPGRADE
 
 
 def test_the_starter_minds_only_its_own_settings(variables: pytest.MonkeyPatch) -> None:

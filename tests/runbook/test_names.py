@@ -53,6 +53,7 @@ STEPS = {
     "comment-drift": Effect.ADDS,
     "record-host": Effect.LOOKS,
     "notify": Effect.ADDS,
+    "remind": Effect.ADDS,
     "ledger": Effect.ADDS,
 }
 """Each step's name, and what it does to the world: by that a cancellation waits for it or cuts it short."""

@@ -49,6 +49,7 @@ class LaneOfTests:
     env: WorkflowEnvironment
     crew: Crew
     queue: str = field(default_factory=lambda: f"q-{uuid.uuid4()}")
+    release: type[ReleaseWorkflow] = ReleaseWorkflow
 
     @property
     def client(self) -> Client:
@@ -157,7 +158,7 @@ class LaneOfTests:
         async with Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow],
+            workflows=[self.release, RollbackWorkflow, DriftWorkflow],
             activities=self.crew.activities(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=50),
             **options,

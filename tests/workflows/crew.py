@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from runbook import drift_check, plan, record, service, steps
 from runbook.message import Finding, Order
@@ -201,12 +201,28 @@ class Crew:
             case record.EntriesToKeep():
                 for entry in order.entries:
                     self.entries.setdefault(entry.event, entry)
+            case record.ReminderToSend():
+                self._remind(order)
             case record.NoticeToSend():
                 self._once(f"{order.ref.release}/{order.key}", lambda: self.notices.append(order))
             case _ if step in (steps.TAG, steps.RECORD, steps.POSTMORTEM):
                 self._once(f"{order.ref.release}/{step.name}", lambda: self.effects.update([step.name]))
             case _:
                 pass
+
+    def _remind(self, order: record.ReminderToSend) -> None:
+        """What is due is a notice like any other; then the next is waited for."""
+        now = activity.info().started_time
+        due = order.due(now)
+        if due is not None and f"{due.ref.release}/{due.key}" not in self._done:
+            self.log.append(Performed(steps.NOTIFY.name, "", now, due))
+            self._affect(steps.NOTIFY, due)
+        raise ApplicationError(
+            "the next one",
+            type=Cause.NOT_YET,
+            next_retry_delay=order.until_next(now),
+            category=ApplicationErrorCategory.BENIGN,
+        )
 
     def _once(self, identity: str, act: Callable[[], None]) -> None:
         if identity not in self._done:

@@ -98,6 +98,7 @@ _FOUND: dict[type[Order], Callable[[Any], Finding]] = {
     host_state.HostToInspect: lambda order: host_state_of(order.host),
     host_state.HostToRecord: lambda order: host_state_of(order.host),
     record.NoticeToSend: lambda order: record.SentNotice(notice=order.key),
+    record.ReminderToSend: lambda order: record.SentNotice(notice=order.key),
     record.EntriesToKeep: lambda _: record.KeptEntries(head="sha256:1"),
     record.ReleaseToRecord: lambda _: record.RecordedRelease(release=1, url=f"{URL}/releases/1"),
     record.PostmortemToOpen: lambda _: record.OpenedPostmortem(issue=9, url=f"{URL}/issues/9"),

@@ -1,5 +1,6 @@
 """Every kind of way that a run can take, each a short story; evictions and recorded histories are told with them."""
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from runbook.drift_check import DriftOrder, StandingDrift
 from runbook.pipeline import FinishedRun
 from runbook.trouble import Cause
 from tests.projects import DIGEST, project
+from tests.workflows.brief_release import BriefRelease
 from tests.workflows.conftest import Handle, LaneOfTests
 from tests.workflows.crew import answering, away_for, failing
 from tests.workflows.findings import drift_plan, host_state_of
@@ -49,6 +51,22 @@ async def signed_in_hours(lane: LaneOfTests) -> Handle:
     await lane.approve(handle)
     for _ in range(2):
         await lane.decide(handle, {"decision": "approve", "by": "bob", "digest": DIGEST, "signature": "signed"})
+    return handle
+
+
+async def went_on_anew(lane: LaneOfTests) -> Handle:
+    """The run that its gate went on in, told by workers for which a history is long soon."""
+    brief = dataclasses.replace(lane, release=BriefRelease, queue=f"{lane.queue}-brief")
+    brief.crew.project = project(production=HOSTS, gate={"approvals": 2})
+    async with brief.working():
+        handle = await brief.start()
+        await brief.at_gate(handle)
+        await brief.approve(handle, by="mallory")
+        await brief.approve(handle, by="bob")
+        await brief.approve(handle, by="alice")
+        await handle.result()
+    [started, *_] = await brief.events(handle)
+    assert started.workflow_execution_started_event_attributes.continued_execution_run_id
     return handle
 
 
@@ -96,6 +114,23 @@ async def escalated(lane: LaneOfTests) -> Handle:
     await handle.signal(names.RETRY, {"by": "alice"})
     await lane.at_gate(handle)
     await lane.approve(handle)
+    return handle
+
+
+async def reminded(lane: LaneOfTests) -> Handle:
+    """Of a step that needs a person, and of a gate at which one of two has decided."""
+    lane.crew.project = project(production=HOSTS, gate={"approvals": 2, "remind_every": "4h"})
+    lane.crew.at(steps.TAG, failing(Cause.PUSH_REJECTED, "remote: protected", times=1))
+    handle = await lane.start()
+    await lane.in_need(handle)
+    await lane.env.sleep(timedelta(hours=3.5))
+    await handle.signal(names.RETRY, {"by": "alice"})
+    await lane.at_gate(handle)
+    await lane.env.sleep(timedelta(hours=9))
+    await lane.approve(handle, by="alice")
+    await lane.env.sleep(timedelta(hours=4))
+    assert len(lane.crew.told("Reminder")) >= 3 + 3
+    await lane.approve(handle, by="bob")
     return handle
 
 
@@ -168,12 +203,14 @@ STORIES: dict[str, tuple[Story, str]] = {
     "released": (released, "released"),
     "released-by-two-after-junk": (released_by_two_after_junk, "released"),
     "signed-in-hours": (signed_in_hours, "released"),
+    "went-on-anew": (went_on_anew, "released"),
     "rejected": (rejected, "rejected"),
     "expired": (expired, "expired"),
     "aborted": (aborted, "aborted"),
     "cancelled": (cancelled, "CANCELED"),
     "refused": (refused, "FAILED"),
     "escalated": (escalated, "released"),
+    "reminded": (reminded, "released"),
     "pipeline-run-again": (pipeline_run_again, "released"),
     "rolled-back": (rolled_back, "rolled_back"),
     "rolled-back-in-the-pause": (rolled_back_by_hand_in_the_pause, "rolled_back"),

@@ -21,7 +21,7 @@ from tests.projects import DIGEST, OLD_DIGEST, project
 from tests.servers import TemporalServer
 from tests.workflows.conftest import Handle
 from tests.workflows.crew import Behaviour, Crew, failing
-from tests.workflows.test_real_server import RealLane
+from tests.workflows.real_lane import RealLane
 
 _PLANNING = (steps.PLAN, steps.PLAN_ROLLBACK, steps.RETURN)
 _STEPS = [step.name for step in steps.ALL if step.on_board and step not in _PLANNING]

@@ -11,6 +11,7 @@ from temporalio.worker import Replayer
 
 from runbook import names
 from tests.record_histories import CHILD, FOLDER, scrubbed
+from tests.workflows.brief_release import LONGEST, BriefRelease
 from tests.workflows.conftest import ROLLBACK_OF_SHOP
 from tests.workflows.scenarios import DRIFT_CHECKS, HAS_CHILD, STORIES
 from workflows.drift_check import DriftWorkflow
@@ -20,13 +21,11 @@ from workflows.rollback import RollbackWorkflow
 RECORDED = sorted(FOLDER.glob("*.json"))
 
 
-async def replay(name: str, history: str) -> None:
+async def replay(name: str, history: str, release: type[ReleaseWorkflow] = ReleaseWorkflow) -> None:
     lane = ROLLBACK_OF_SHOP if name.endswith(CHILD) else names.lane("shop")
     if name in DRIFT_CHECKS:
         lane = names.drift_check("shop")
-    replayer = Replayer(
-        workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow], data_converter=pydantic_data_converter
-    )
+    replayer = Replayer(workflows=[release, RollbackWorkflow, DriftWorkflow], data_converter=pydantic_data_converter)
     try:
         await replayer.replay_workflow(WorkflowHistory.from_json(lane, history))
     except Exception as error:
@@ -40,6 +39,13 @@ async def replay(name: str, history: str) -> None:
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 async def test_a_run_of_an_earlier_version_goes_on_the_same_way(path: Path) -> None:
     await replay(path.stem, path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["released", "expired", "cancelled", "released-by-two-after-junk"])
+async def test_a_gate_of_an_earlier_version_stays_in_its_run_however_long_that_is(name: str) -> None:
+    history = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
+    assert len(json.loads(history)["events"]) > LONGEST
+    await replay(name, history, BriefRelease)
 
 
 def test_there_is_a_history_of_every_kind() -> None:

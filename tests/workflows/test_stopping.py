@@ -85,24 +85,6 @@ async def test_abort_stops_at_any_step(lane: LaneOfTests, step: Step[Any, Any]) 
     assert (entry.outcome, entry.detail) == ("aborted", "aborted by bob: wrong commit")
 
 
-@pytest.mark.parametrize("step", [steps.UAT, steps.TAG, steps.STAGE, steps.PULL], ids=lambda step: step.name)
-async def test_cancel_stops_at_any_step_and_the_run_ends_as_cancelled(lane: LaneOfTests, step: Step[Any, Any]) -> None:
-    hold = lane.crew.hold(step, stubborn=step.changes)
-    handle = await reach(lane, step, hold)
-    before = begun(lane.crew)
-    await handle.cancel()
-    if step.changes:
-        await until_heard(lane, hold)
-        hold.let_go.set()
-    await ends_cancelled(handle)
-    assert begun(lane.crew) == before
-    status = await lane.status(handle)
-    assert status.outcome is Outcome.ABORTED
-    assert status.summary.startswith("cancelled through Temporal")
-    [entry] = lane.crew.kept("outcome")
-    assert entry.outcome == "aborted"
-
-
 async def ends_cancelled(handle: Handle) -> None:
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()

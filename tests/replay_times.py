@@ -1,0 +1,98 @@
+"""How long the recorded histories take to replay: `python -m tests.replay_times`, a line a history, beside an empty workflow.
+
+Replaying is what a worker does with a release it does not remember: after a restart, once for each that waits. The
+milliseconds are this machine's, passed and worked: on a machine that is busy with other things more pass than are
+worked. The ratio to the empty workflow, replayed in turn with the others, travels.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import time
+from typing import Any, NamedTuple
+
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from process.ending import end
+from runbook import names
+from tests.empty_workflow import EMPTY, Empty, empty_history
+from tests.record_histories import CHILD, FOLDER
+from workflows.release import ReleaseWorkflow
+from workflows.rollback import RollbackWorkflow
+
+GOAL = 150.0
+"""Milliseconds, for each history."""
+
+
+class Took(NamedTuple):
+    """Milliseconds."""
+
+    passed: float
+    worked: float
+
+
+async def replayed(replayer: Replayer, lane: str, history: str) -> Took:
+    told = WorkflowHistory.from_json(lane, history)
+    began, worked = time.perf_counter(), time.process_time()
+    await replayer.replay_workflow(told)
+    return Took((time.perf_counter() - began) * 1000, (time.process_time() - worked) * 1000)
+
+
+async def measured(times: int, *, sandboxed: bool) -> dict[str, list[Took]]:
+    """Each replay of each history; all in turn, so that other work on the machine meets them all."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("runbook", "semver")
+    runner = SandboxedWorkflowRunner(restrictions=restrictions) if sandboxed else UnsandboxedWorkflowRunner()
+    replayer = Replayer(
+        workflows=[ReleaseWorkflow, RollbackWorkflow, Empty],
+        data_converter=pydantic_data_converter,
+        workflow_runner=runner,
+    )
+    told = {EMPTY: empty_history()}
+    told |= {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.json"))}
+    took: dict[str, list[Took]] = {name: [] for name in told}
+    for turn in range(times + 1):
+        for name, history in told.items():
+            lane = names.rollback_lane("shop") if name.endswith(CHILD) else names.lane("shop")
+            one = await replayed(replayer, lane, history)
+            if turn:  # the first is for warming up
+                took[name].append(one)
+    return took
+
+
+def table(took: dict[str, list[Took]]) -> list[str]:
+    """Medians, and the ratio of what was worked to the empty workflow's."""
+    empty = _worked(took[EMPTY])
+    lines = [f"{'history':36} {'events':>6} {'passed ms':>9} {'worked ms':>9} {'ratio':>6}"]
+    for name, replays in took.items():
+        passed, worked = statistics.median(one.passed for one in replays), _worked(replays)
+        lines.append(f"{name:36} {_events(name):>6} {passed:9.1f} {worked:9.1f} {worked / empty:6.1f}")
+    return lines
+
+
+def _worked(replays: list[Took]) -> float:
+    return statistics.median(one.worked for one in replays)
+
+
+def _events(name: str) -> Any:
+    return "" if name == EMPTY else len(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["events"])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=9, help="how often each history is replayed")
+    parser.add_argument("--unsandboxed", action="store_true", help="without the SDK's sandbox, to see what that costs")
+    asked = parser.parse_args()
+    took = asyncio.run(measured(asked.times, sandboxed=not asked.unsandboxed))
+    print("\n".join(table(took)))  # noqa: T201 - a command's answer
+    slow = [name for name, replays in took.items() if _worked(replays) > GOAL]
+    print(f"worked for more than {GOAL:g} ms: {', '.join(slow) or 'none'}; load {os.getloadavg()[0]:.1f}")  # noqa: T201 - a command's answer
+    return 1 if slow else 0
+
+
+if __name__ == "__main__":
+    end(main())
