@@ -26,7 +26,7 @@ from tests.workflows.real_lane import RealLane
 _PLANNING = (steps.PLAN, steps.PLAN_ROLLBACK, steps.RETURN)
 _STEPS = [step.name for step in steps.ALL if step.on_board and step not in _PLANNING]
 _PRODUCTION = (steps.PULL, steps.WAY_BACK, steps.SWAP)
-_ASIDE = {steps.NOTIFY.name, steps.LEDGER.name, steps.IDENTIFY_SENDER.name}
+_ASIDE = {steps.NOTIFY.name, steps.REMIND.name, steps.LEDGER.name, steps.IDENTIFY_SENDER.name}
 _MESSAGES = (
     "nonsense",
     names.APPROVE,

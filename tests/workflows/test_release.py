@@ -16,7 +16,7 @@ from tests.workflows.crew import Crew, answering
 
 AnyStep = Step[Any, Any]
 PRODUCTION = {steps.PULL.name, steps.WAY_BACK.name, steps.SWAP.name}
-ASIDE = {steps.NOTIFY.name, steps.LEDGER.name, steps.IDENTIFY_SENDER.name}
+ASIDE = {steps.NOTIFY.name, steps.REMIND.name, steps.LEDGER.name, steps.IDENTIFY_SENDER.name}
 IN_ORDER: list[list[AnyStep]] = [
     [steps.PLAN],
     list(steps.PREREQUISITES),
