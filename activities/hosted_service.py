@@ -144,15 +144,23 @@ class HostedService:
             with contextlib.suppress(Moved):
                 await self.engine.remove(member.id)
 
-    def container(self, image: str, version: str, digest: str, lines: Sequence[str]) -> ContainerToCreate:
-        """A container that would serve, under the name of a new one. `lines` are the env file's."""
+    def container(
+        self, image: str, version: str, digest: str, lines: Sequence[str], upstream: str = ""
+    ) -> ContainerToCreate:
+        """A container that would serve, under the name of a new one. `lines` are the env file's.
+
+        With an `upstream`, `address:port`, it has that address and publishes nothing.
+        """
         environment = self.environment
+        proxy = environment.proxy if upstream else None
         return ContainerToCreate(
             name=self.own.new,
             image=image,
-            labels=labels(self.ref, self.own.serving, version, digest),
+            labels=labels(self.ref, self.own.serving, version, digest, upstream),
             environment=lines,
-            port=environment.port,
+            port=None if upstream else environment.port,
+            network=proxy.network if proxy else None,
+            address=upstream.rpartition(":")[0] or None,
             container_port=environment.container_port,
             publish_on=environment.publish_on,
             restart=environment.restart,
