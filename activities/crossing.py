@@ -83,13 +83,14 @@ class Crossing:
     async def drain(self, upstream: str) -> None:
         """Wait until it has answered no request for a while, as long as the project allows."""
         tell("waiting for the last requests of the old one")
-        now = busy = time.monotonic()
-        deadline = now + self.table.drain.total_seconds()
-        while now < min(deadline, busy + self.quiet):
+        busy = time.monotonic()
+        deadline = busy + self.table.drain.total_seconds()
+        while (now := time.monotonic()) < deadline:
             if await self.proxy.under_way(upstream):
-                busy = time.monotonic()
+                busy = now
+            elif now - busy >= self.quiet:
+                return
             await asyncio.sleep(_EVERY)
-            now = time.monotonic()
 
     @property
     def upstreams(self) -> list[str]:
