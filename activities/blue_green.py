@@ -4,7 +4,7 @@ from typing import NoReturn
 
 from activities.clients.caddy import Traffic
 from activities.clients.engine_errors import NotStarted
-from activities.crossing import Crossing, in_traffic, serving
+from activities.crossing import Crossing, in_traffic, looked, serving
 from activities.errors import Refused, StepError, Unreachable
 from activities.family import Family, Member, Part
 from activities.heartbeat import ended, tell
@@ -24,7 +24,7 @@ class BlueGreen(Swap):
         self._crossing = crossing
 
     async def _attempt(self) -> SwappedContainer:
-        traffic = await self._crossing.look()
+        traffic = await looked(self._crossing, self._service)
         family = await self._service.look()
         if not self._is_switched(family, traffic):
             self._refuse_if_changed(family)
@@ -91,7 +91,7 @@ class BlueGreen(Swap):
     async def _give_up(self, seen: list[str], cause: Cause, *, retryable: bool = False) -> NoReturn:
         """The new one goes, what served serves on; where the new one had the traffic already, it is given back."""
         tell("keeping the old one")
-        traffic = await self._crossing.look()
+        traffic = await looked(self._crossing, self._service)
         family = await self._service.look()
         made, old = self._made(family), family.predecessor(self._recorded)
         had_traffic = made is not None and made.upstream == traffic.upstream

@@ -12,6 +12,7 @@ from activities.clients.engine_errors import Moved
 from activities.errors import Refused
 from activities.family import Family, Member, Part
 from activities.heartbeat import tell
+from activities.hosted_service import HostedService
 from runbook.message import ReleaseRef
 from runbook.project import EnvironmentTable
 from runbook.proxy_table import ProxyTable
@@ -102,6 +103,16 @@ class Crossing:
 
     def _now(self, traffic: Traffic, serving: Member | None) -> str:
         return serving.upstream if serving else traffic.upstream or self.upstreams[0]
+
+
+async def looked(crossing: Crossing, service: HostedService) -> Traffic:
+    """As `Crossing.look`; where a later run was here, what this one created too late goes, it was never started."""
+    try:
+        return await crossing.look()
+    except Refused as refused:
+        if refused.cause is Cause.FENCED:
+            await service.withdraw(await service.see())
+        raise
 
 
 def in_traffic(family: Family, traffic: Traffic) -> Member | None:

@@ -75,7 +75,7 @@ class HostedService:
         """
         family = await self.see()
         if family.latest > self.ref.epoch:
-            await self._withdraw(family)
+            await self.withdraw(family)
         family.refuse_if_fenced(self.engine.host)
         return family
 
@@ -96,7 +96,7 @@ class HostedService:
         if family.latest > self.ref.epoch:
             for member, name in reversed(taken):
                 await self._give_name_back(member, name, family)
-            await self._withdraw(family)
+            await self.withdraw(family)
         family.refuse_if_fenced(self.engine.host)
         return family
 
@@ -167,12 +167,12 @@ class HostedService:
             stop_timeout=math.ceil(environment.stop_timeout.total_seconds()),
         )
 
-    def moved(self) -> Moved:
-        return Moved(f"{self.engine.host}: {self.own.serving} was changed by somebody else meanwhile; looked at again")
-
-    async def _withdraw(self, family: Family) -> None:
+    async def withdraw(self, family: Family) -> None:
         """What this run created too late was never started."""
         await self.drop([m for m in family.members if family.is_mine(m) and m.container.state == "created"])
+
+    def moved(self) -> Moved:
+        return Moved(f"{self.engine.host}: {self.own.serving} was changed by somebody else meanwhile; looked at again")
 
     async def _give_name_back(self, member: Member, name: str, family: Family) -> None:
         """By our own name, so that nothing happens once a later run took it.

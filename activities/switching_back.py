@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from activities.clients.caddy import Traffic
 from activities.clients.engine_errors import NotStarted
-from activities.crossing import Crossing, in_traffic
+from activities.crossing import Crossing, in_traffic, looked
 from activities.family import Family, Member
 from activities.heartbeat import ended, tell
 from activities.hosted_service import HostEngine
@@ -25,11 +25,11 @@ class SwitchingBack(PuttingBack):
 
     async def _attempt(self) -> RestoredHost:
         await self._fenced()
-        traffic = await self._crossing.look()
+        traffic = await looked(self._crossing, self._service)
         family = await self._service.look()
         if not self._is_back(family, traffic):
             await self._return(traffic, family)
-            traffic = await self._crossing.look()
+            traffic = await looked(self._crossing, self._service)
             family = await self._service.look()
             if not self._is_back(family, traffic):
                 raise self._service.moved()
