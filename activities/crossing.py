@@ -18,9 +18,9 @@ from runbook.project import EnvironmentTable
 from runbook.proxy_table import ProxyTable
 from runbook.trouble import Cause
 
-# A connection that the proxy accepted just before a switch brings its request a moment later, to the old one still.
-QUIET = 2.0
-_EVERY = 0.2
+# A request that the proxy had just begun to hand on at the switch comes to the old one a moment later.
+QUIET = 1.0
+_EVERY = 0.25
 
 
 class HostProxy(Protocol):

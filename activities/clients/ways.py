@@ -1,5 +1,6 @@
 """Ways from the worker to what only a host itself reaches, each a private socket brought through the host's SSH connection."""
 
+import asyncio
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +10,8 @@ from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 from activities.clients.engine_forward import Forwards
 from activities.errors import Refused, Unreachable
 from runbook.project import SshTable
+
+_REFUSED_WITHIN = 1.0
 
 
 class Ways:
@@ -41,7 +44,18 @@ class Ways:
             socket.unlink(missing_ok=True)
 
     async def _must_be_allowed(self, place: str) -> None:
-        """Asked once: behind a forwarded socket a refusal is only a closed connection. Nothing need listen there yet."""
+        """Asked once: behind a forwarded socket a refusal is only a closed connection. Nothing need be there yet.
+
+        A host takes seconds to find nobody at an address of its own, and no time at all to refuse.
+        """
+        asking = asyncio.create_task(self._opened(place))
+        done, _ = await asyncio.wait({asking}, timeout=_REFUSED_WITHIN)
+        if done:
+            asking.result()
+        else:
+            asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _opened(self, place: str) -> None:
         try:
             # asyncssh leaves the types of these methods open.
             opening = cast("Any", self._connection)

@@ -89,7 +89,7 @@ async def _look(host: str, port: int, within: float, looks: list[Look]) -> None:
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(within):
             reader, writer = await asyncio.open_connection(host, port)
-            writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+            writer.write(b"GET /health HTTP/1.0\r\nHost: shop\r\n\r\n")
             good = b" 200 " in await reader.readline()
             writer.close()
     looks.append((began, good))
