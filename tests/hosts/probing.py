@@ -48,11 +48,16 @@ class Probed:
 
 
 @contextlib.contextmanager
-def probing(host: str, port: int, every: float = EVERY, within: float = _WITHIN) -> Generator[Probed]:
-    """Every so many seconds another look at /health, whether or not the one before has its answer."""
+def probing(
+    host: str, port: int, every: float = EVERY, within: float = _WITHIN, late: float = 0.0
+) -> Generator[Probed]:
+    """Every so many seconds another look at /health, whether or not the one before has its answer.
+
+    What a busy machine kept from being asked is asked later, as far as it is not more than `late` seconds behind.
+    """
     probed = Probed()
     ours, theirs = _PROCESSES.Pipe()
-    process = _PROCESSES.Process(target=_probe, args=(host, port, every, within, theirs), daemon=True)
+    process = _PROCESSES.Process(target=_probe, args=(host, port, every, within, late, theirs), daemon=True)
     process.start()
     assert ours.recv() == "begun"
     try:
@@ -65,11 +70,13 @@ def probing(host: str, port: int, every: float = EVERY, within: float = _WITHIN)
         ours.close()
 
 
-def _probe(host: str, port: int, every: float, within: float, told: "Connection[Any, Any]") -> None:
-    told.send(asyncio.run(_looks(host, port, every, within, told)))
+def _probe(host: str, port: int, every: float, within: float, late: float, told: "Connection[Any, Any]") -> None:
+    told.send(asyncio.run(_looks(host, port, every, within, late, told)))
 
 
-async def _looks(host: str, port: int, every: float, within: float, told: "Connection[Any, Any]") -> Sequence[Look]:
+async def _looks(
+    host: str, port: int, every: float, within: float, late: float, told: "Connection[Any, Any]"
+) -> Sequence[Look]:
     looks: list[Look] = []
     under_way: set[asyncio.Task[None]] = set()
     told.send("begun")
@@ -78,8 +85,8 @@ async def _looks(host: str, port: int, every: float, within: float, told: "Conne
         task = asyncio.create_task(_look(host, port, within, looks))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
-        following = max(following + every, time.monotonic())
-        await asyncio.sleep(following - time.monotonic())
+        following = max(following + every, time.monotonic() - late)
+        await asyncio.sleep(max(0.0, following - time.monotonic()))
     await asyncio.gather(*under_way)
     return looks
 

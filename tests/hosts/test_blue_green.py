@@ -232,7 +232,7 @@ async def test_five_releases_and_a_rollback_lose_none_of_five_thousand_requests(
 ) -> None:
     unwatched(service)
     await service.swap(releases[0], 1)
-    with probing(service.host.address, service.environment.port, EVERY, within=10) as probed:
+    with probing(service.host.address, service.environment.port, EVERY, within=10, late=2) as probed:
         whole = asyncio.create_task(asyncio.sleep(REQUESTS * EVERY + 2))
         for epoch, image in enumerate(releases[1:], start=2):
             back = await service.way_back(epoch)
