@@ -142,8 +142,11 @@ async def test_a_container_that_publishes_its_port_is_not_switched_from(behind: 
     assert (await behind.shape(), behind.proxy.sent) == (before, [])
     engine = await behind.bench.engine(behind.environment)
     await engine.rename("shop", "before")
+    published = f"{ADDRESS}:{behind.environment.port}"
+    behind.proxy.now = Traffic(published, seen="by hand")
     await behind.swap(new, 10)
-    assert await behind.served() == "v1.1.0"
+    assert (await behind.served(), behind.proxy.unfit) == ("v1.1.0", [])
+    assert behind.proxy.sent == [published, behind.upstreams[0]]
     assert (await engine.inspect("before")).running
 
 
