@@ -30,14 +30,16 @@ class Seen:
     lines: list[str]
 
 
-async def ask(probe: Probe, health_url: str, version_url: str, version: str) -> Seen:
-    """Ask both addresses at once; no answer is a fault as well, not an error."""
+async def ask(probe: Probe, health_url: str, version_url: str, version: str | None) -> Seen:
+    """Ask both addresses at once; no answer is a fault as well, not an error. Any version will do where it is None."""
     health, stated = await asyncio.gather(_answer(probe, health_url), _answer(probe, version_url))
     lines = [_line(health_url, health), _line(version_url, stated)]
     if not isinstance(health, Answer):
         return Seen(Fault(Cause.UNHEALTHY, health), lines)
     if not health.healthy:
         return Seen(Fault(Cause.UNHEALTHY, f"{health_url} says {health.said}, not that it is healthy"), lines)
+    if version is None:
+        return Seen(None, lines)
     if not isinstance(stated, Answer):
         return Seen(Fault(Cause.UNHEALTHY, stated), lines)
     if not stated.is_version(version):

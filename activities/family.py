@@ -15,6 +15,8 @@ from runbook.trouble import Cause
 
 # The environment's container name: one host may run a project's staging and its production.
 LABEL_CONTAINER: Final = "runbook.container"
+# Where a container behind a proxy answers, `address:port`: kept over restarts, and over its own stop.
+LABEL_UPSTREAM: Final = "runbook.upstream"
 
 _TAG = re.compile(r":(\w[\w.-]{0,127})(?:@|$)")
 
@@ -91,6 +93,11 @@ class Member:
     def ended(self) -> bool:
         """It was started once and is not well now."""
         return self.container.state in {"exited", "dead", "restarting"}
+
+    @property
+    def upstream(self) -> str:
+        """Empty for one that publishes a port instead."""
+        return self.container.labels.get(LABEL_UPSTREAM, "")
 
     @property
     def epoch(self) -> int:
@@ -208,7 +215,7 @@ def _kept(member: Member) -> bool:
     return member.part in {Part.OLD, Part.BACK}
 
 
-def labels(ref: ReleaseRef, container: str, version: str, digest: str) -> dict[str, str]:
+def labels(ref: ReleaseRef, container: str, version: str, digest: str, upstream: str = "") -> dict[str, str]:
     """The labels of a container made by this run."""
     return {
         names.LABEL_PROJECT: ref.project,
@@ -217,4 +224,5 @@ def labels(ref: ReleaseRef, container: str, version: str, digest: str) -> dict[s
         names.LABEL_RELEASE: ref.release,
         names.LABEL_EPOCH: str(ref.epoch),
         LABEL_CONTAINER: container,
+        **({LABEL_UPSTREAM: upstream} if upstream else {}),
     }

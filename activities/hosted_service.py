@@ -75,7 +75,7 @@ class HostedService:
         """
         family = await self.see()
         if family.latest > self.ref.epoch:
-            await self._withdraw(family)
+            await self.withdraw(family)
         family.refuse_if_fenced(self.engine.host)
         return family
 
@@ -96,7 +96,7 @@ class HostedService:
         if family.latest > self.ref.epoch:
             for member, name in reversed(taken):
                 await self._give_name_back(member, name, family)
-            await self._withdraw(family)
+            await self.withdraw(family)
         family.refuse_if_fenced(self.engine.host)
         return family
 
@@ -144,27 +144,35 @@ class HostedService:
             with contextlib.suppress(Moved):
                 await self.engine.remove(member.id)
 
-    def container(self, image: str, version: str, digest: str, lines: Sequence[str]) -> ContainerToCreate:
-        """A container that would serve, under the name of a new one. `lines` are the env file's."""
+    def container(
+        self, image: str, version: str, digest: str, lines: Sequence[str], upstream: str = ""
+    ) -> ContainerToCreate:
+        """A container that would serve, under the name of a new one. `lines` are the env file's.
+
+        With an `upstream`, `address:port`, it has that address and publishes nothing.
+        """
         environment = self.environment
+        proxy = environment.proxy if upstream else None
         return ContainerToCreate(
             name=self.own.new,
             image=image,
-            labels=labels(self.ref, self.own.serving, version, digest),
+            labels=labels(self.ref, self.own.serving, version, digest, upstream),
             environment=lines,
-            port=environment.port,
+            port=None if upstream else environment.port,
+            network=proxy.network if proxy else None,
+            address=upstream.rpartition(":")[0] or None,
             container_port=environment.container_port,
             publish_on=environment.publish_on,
             restart=environment.restart,
             stop_timeout=math.ceil(environment.stop_timeout.total_seconds()),
         )
 
-    def moved(self) -> Moved:
-        return Moved(f"{self.engine.host}: {self.own.serving} was changed by somebody else meanwhile; looked at again")
-
-    async def _withdraw(self, family: Family) -> None:
+    async def withdraw(self, family: Family) -> None:
         """What this run created too late was never started."""
         await self.drop([m for m in family.members if family.is_mine(m) and m.container.state == "created"])
+
+    def moved(self) -> Moved:
+        return Moved(f"{self.engine.host}: {self.own.serving} was changed by somebody else meanwhile; looked at again")
 
     async def _give_name_back(self, member: Member, name: str, family: Family) -> None:
         """By our own name, so that nothing happens once a later run took it.

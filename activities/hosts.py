@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from activities.answers import Probe, ask
 from activities.binding import performs
 from activities.clients.engine_errors import Moved
+from activities.crossing import Crossing, HostProxy
 from activities.downtime import Downtime, Measured
 from activities.env_file import parsed
 from activities.errors import Refused, Unreachable
@@ -14,12 +16,12 @@ from activities.family import Family, Member, Names
 from activities.hosted_service import HostEngine
 from activities.local_image import pulled
 from activities.progress import handed_on
-from activities.putting_back import PuttingBack
 from activities.rehearsal import rehearsed
-from activities.swap import Swap
+from activities.strategy import Means
 from activities.way_back import way_back
 from runbook import steps
 from runbook.project import EnvironmentTable
+from runbook.proxy_table import ProxyTable
 from runbook.service import (
     FetchedLogs,
     HealthToVerify,
@@ -48,6 +50,8 @@ _FIRST_ANSWER = timedelta(seconds=5)
 
 class Hosts(Protocol):
     async def engine(self, environment: EnvironmentTable, host: str) -> HostEngine: ...
+    async def proxy(self, environment: EnvironmentTable, table: ProxyTable, host: str) -> HostProxy: ...
+    async def inside(self, environment: EnvironmentTable, host: str, upstream: str) -> Probe: ...
     async def read(self, environment: EnvironmentTable, host: str, path: str) -> bytes: ...
 
 
@@ -101,9 +105,9 @@ class HostActivities:
 
     @performs(steps.REHEARSE)
     async def rehearse(self, order: RollbackToRehearse) -> RehearsedRollback:
-        engine = await self._engine(order)
+        means = await self._means(order)
         async with Downtime(self._probe, order.environment.health_url(order.host), {}) as downtime:
-            return await rehearsed(engine, order, self._lines(order), self._settle, downtime.answers)
+            return await rehearsed(means, order, downtime.answers)
 
     @performs(steps.SWAP)
     async def swap(self, order: SwapToMake) -> SwappedContainer:
@@ -115,7 +119,7 @@ class HostActivities:
 
     @performs(steps.PUT_BACK)
     async def put_back(self, order: HostToPutBack) -> RestoredHost:
-        return await PuttingBack(await self._engine(order), order, self._lines(order), self._settle).make()
+        return await (await self._means(order)).put_back(order)
 
     @performs(steps.LOGS)
     async def fetch_logs(self, order: LogsToFetch) -> FetchedLogs:
@@ -154,11 +158,22 @@ class HostActivities:
         )
 
     async def _swap(self, order: SwapToMake) -> SwappedContainer:
-        engine = await self._engine(order)
+        means = await self._means(order)
         async with Downtime(self._probe, order.environment.health_url(order.host), handed_on()) as downtime:
-            made = await Swap(engine, order, self._lines(order), self._settle, downtime.answers).make()
+            made = await means.swap(order, downtime.answers)
             await downtime.answers(_patience(order))
             return _within_budget(order, made, downtime.measured)
+
+    async def _means(self, order: HostOrder) -> Means:
+        return Means(await self._engine(order), self._lines(order), self._settle, await self._crossing(order))
+
+    async def _crossing(self, order: HostOrder) -> Crossing | None:
+        environment, host = order.environment, order.host
+        if environment.proxy is None:
+            return None
+        proxy = await self._hosts.proxy(environment, environment.proxy, host)
+        inside = partial(self._hosts.inside, environment, host)
+        return Crossing(proxy, inside, environment, environment.proxy, order.ref)
 
     def _lines(self, order: HostOrder) -> Callable[[], Awaitable[list[str]]]:
         environment, host = order.environment, order.host

@@ -47,10 +47,7 @@ class PuttingBack:
         return await self._attempt()
 
     async def _attempt(self) -> RestoredHost:
-        family = await self._service.look()
-        if family.named(self._own.fence) is None:
-            await self._leave_fence(family)
-            family = await self._service.look()
+        family = await self._fenced()
         if not self._is_done(family):
             if self._target(family) is None and self._is_recorded:
                 await self._create_anew()
@@ -60,6 +57,14 @@ class PuttingBack:
             if not self._is_done(family):
                 raise self._service.moved()
         return await self._finished(family)
+
+    async def _fenced(self) -> Family:
+        """The family with a fence of this run in it."""
+        family = await self._service.look()
+        if family.named(self._own.fence):
+            return family
+        await self._leave_fence(family)
+        return await self._service.look()
 
     @property
     def _is_recorded(self) -> bool:
@@ -109,7 +114,7 @@ class PuttingBack:
             else:
                 return
 
-    async def _create_anew(self) -> None:
+    async def _create_anew(self, upstream: str = "") -> None:
         """What was recorded is gone: the same image in a new container, ready before anything is stopped."""
         back, artifact = self._back, self._order.artifact
         tell("creating what ran before anew")
@@ -124,8 +129,8 @@ class PuttingBack:
                 f"{self._engine.host} has lost {back.container_name or 'what ran before'} and its image, and no digest of it "
                 "was recorded: start by hand what should run there"
             )
-        lines = await self._lines()
-        await self._engine.create(self._service.container(image, back.version or "", back.digest or "", lines))
+        made = (image, back.version or "", back.digest or "", await self._lines(), upstream)
+        await self._engine.create(self._service.container(*made))
 
     async def _restore(self, family: Family) -> None:
         target = self._target(family)

@@ -1,40 +1,36 @@
 """The rollback, rehearsed where it costs nothing: the version before is put back, then the candidate deployed again."""
 
 import time
-from datetime import timedelta
 
 from activities.errors import Refused
 from activities.family import Family, Names
 from activities.heartbeat import tell
 from activities.hosted_service import Answers, HostEngine
-from activities.putting_back import PuttingBack
-from activities.swap import Lines, Swap
+from activities.strategy import Means
 from runbook.identifier import tag_of
 from runbook.service import HostToPutBack, RehearsedRollback, RollbackToRehearse, SwapToMake, WayBack
 from runbook.span import spoken
 from runbook.trouble import Cause
 
 
-async def rehearsed(
-    engine: HostEngine, order: RollbackToRehearse, lines: Lines, settle: timedelta, answers: Answers
-) -> RehearsedRollback:
+async def rehearsed(means: Means, order: RollbackToRehearse, answers: Answers) -> RehearsedRollback:
     """Roll back and deploy again; may be killed anywhere, the next attempt rehearses anew.
 
     Raises:
         Refused: the version before did not answer well again (cause UNHEALTHY); the candidate runs all the same.
         Refused, Unreachable: as `PuttingBack.make` and `Swap.make`.
     """
-    back = await _way_back(engine, order)
+    back = await _way_back(means.engine, order)
     if back is None:
         return RehearsedRollback(summary=f"{order.host}: nothing ran before, no rollback rehearsed", host=order.host)
     began = time.monotonic()
-    await PuttingBack(engine, _put_back(order, back), lines, settle).make()
+    await means.put_back(_put_back(order, back))
     tell("waiting for the version before to answer")
     patience = order.environment.health_deadline
     is_well = await answers(patience.total_seconds())
     seconds = time.monotonic() - began
     tell("deploying the candidate again")
-    again = await Swap(engine, _deployment(order), lines, settle, answers).make()
+    again = await means.swap(_deployment(order), answers)
     told = tag_of(back.version) if back.version else back.container_name
     if not is_well:
         raise Refused(

@@ -7,7 +7,7 @@ from typing import NoReturn
 from activities.clients.engine_container import ContainerToCreate, LocalImage
 from activities.clients.engine_errors import Moved, NotStarted
 from activities.errors import Refused, Unreachable
-from activities.family import Family, Member, Part
+from activities.family import LABEL_UPSTREAM, Family, Member, Part
 from activities.heartbeat import ended, tell
 from activities.hosted_service import Answers, HostedService, HostEngine
 from activities.local_image import held
@@ -75,14 +75,12 @@ class Swap:
             return await self._service.look()
         return family.after([(made, self._own.serving, "running"), *((m, name, "exited") for m, name in taken)])
 
-    async def _prepare_new(self, family: Family) -> None:
+    async def _prepare_new(self, family: Family, upstream: str = "") -> None:
         leftover = family.named(self._own.new)
         if leftover and leftover.alive:
             return
-        wanted_image = self._order.image
-        wanted = self._service.container(
-            wanted_image.reference, wanted_image.version, wanted_image.digest, await self._lines()
-        )
+        image = self._order.image
+        wanted = self._service.container(image.reference, image.version, image.digest, await self._lines(), upstream)
         if leftover and await self._is_as(leftover, wanted, await self._held()):
             return
         if leftover:
@@ -105,6 +103,7 @@ class Swap:
             leftover.digest == self._order.image.digest
             and made.image == wanted.image
             and made.port_bindings == wanted.port_bindings
+            and leftover.upstream == wanted.labels.get(LABEL_UPSTREAM, "")
             and _variables(made.environment) == _variables([*image.environment, *wanted.environment])
         )
 
@@ -148,7 +147,7 @@ class Swap:
         await self._service.drop([made])
         raise (Unreachable if retryable else Refused)(
             f"{self._engine.host}: the container of {self._order.image.tag} did not stay up, "
-            f"{f'{_told(old)} serves again' if old else 'nothing ran before'}: read its log, check {self._order.environment.env_file}",
+            f"{f'{told_of(old)} serves again' if old else 'nothing ran before'}: read its log, check {self._order.environment.env_file}",
             cause=Cause.CONTAINER_EXITED,
             evidence=evidence,
         )
@@ -159,7 +158,7 @@ class Swap:
             await self._engine.start(self._own.back)
         except NotStarted as error:
             raise Unreachable(
-                f"{self._engine.host}: neither {self._order.image.tag} nor {_told(old)} starts, nothing serves there: {error}",
+                f"{self._engine.host}: neither {self._order.image.tag} nor {told_of(old)} starts, nothing serves there: {error}",
                 cause=Cause.CONTAINER_EXITED,
             ) from None
         await self._engine.rename(self._own.back, self._own.serving)
@@ -173,7 +172,7 @@ class Swap:
         kept = {serving.id, self._recorded, previous.id if previous else None}
         await self._service.drop([m for m in family.members if m.id not in kept and self._is_spent(family, m)])
         return SwappedContainer(
-            summary=f"{self._engine.host} runs {self._order.image.tag}, {_told(previous)} kept"[:149],
+            summary=f"{self._engine.host} runs {self._order.image.tag}, {told_of(previous)} kept"[:149],
             evidence=[str(m) for m in (serving, previous) if m],
             host=self._order.host,
             container_id=serving.id,
@@ -200,6 +199,8 @@ class Swap:
 
     def _refuse_if_changed(self, family: Family) -> None:
         back, now = self._order.way_back, family.predecessor(self._recorded)
+        if now and now.alive:
+            self._refuse_other_strategy(now)
         if back is None or now is None or now.id == back.container_id:
             return
         if back.image_id is None or now.container.image_id != back.image_id:
@@ -208,8 +209,21 @@ class Swap:
                 "as recorded before the swap: somebody changed it meanwhile, put that back or abort"
             )
 
+    def _refuse_other_strategy(self, now: Member) -> None:
+        proxy = self._order.environment.proxy
+        if proxy and not now.upstream:
+            raise Refused(
+                f"{self._engine.host}: {now} has no address in network {proxy.network}, so the proxy can't switch from it: "
+                f"`docker rename {now.name} {now.name}-before`, release, then stop it (deploy/hosts.md, Blue and green)"
+            )
+        if now.upstream and not proxy:
+            raise Refused(
+                f"{self._engine.host}: {now} runs behind a proxy, which has the service's port: say strategy = "
+                '"blue_green" again, or stop that container and the proxy first (deploy/hosts.md, Blue and green)'
+            )
 
-def _told(old: Member | None) -> str:
+
+def told_of(old: Member | None) -> str:
     return old.told if old else "nothing"
 
 

@@ -21,6 +21,7 @@ from runbook.identifier import (
     Slug,
     without_latest,
 )
+from runbook.proxy_table import ProxyTable, Strategy, strategy_fault
 from runbook.span import Span, SpanOrNone
 from runbook.table import Table
 
@@ -150,15 +151,11 @@ class SshTable(Table):
     socket: HostPath = "/var/run/docker.sock"
 
 
-class Strategy(StrEnum):
-    RECREATE = "recreate"
-
-
 class EnvironmentTable(Table):
     """Hosts that run the service. `{host}` and `{port}` in the addresses stand for each host's own."""
 
     hosts: list[HostAddress] = Field(min_length=1)
-    port: Port
+    port: Port = Field(description="Where the service is published, or with blue_green where the proxy listens")
     container: Slug
     container_port: Port = 8080
     env_file: HostPath
@@ -172,14 +169,19 @@ class EnvironmentTable(Table):
     publish_on: HostAddress | None = Field(
         default=None, description="The address the port is published on; all when left out"
     )
+    strategy: Strategy = Strategy.RECREATE
+    proxy: ProxyTable | None = None
 
     @model_validator(mode="after")
-    def _different_hosts(self) -> Self:
+    def _goes_together(self) -> Self:
         if len(set(self.hosts)) != len(self.hosts):
             raise ValueError("hosts names one host twice")
         for host in self.hosts:
             _address(self.health_url(host))
             _address(self.version_url(host))
+        fault = strategy_fault(self.strategy, self.proxy, self.publish_on, self.health_deadline, self.stop_timeout)
+        if fault:
+            raise ValueError(fault)
         return self
 
     def health_url(self, host: str) -> str:
@@ -215,7 +217,6 @@ class SoakTable(Table):
 
 
 class ProductionTable(EnvironmentTable):
-    strategy: Strategy = Strategy.RECREATE
     batch_size: int = Field(default=1, ge=1)
     pause: SpanOrNone = timedelta(0)
     max_downtime: Span | None = Field(
@@ -269,9 +270,12 @@ class Project(Table):
         staging, production = self.staging, self.production
         same_engine = (staging.ssh.port, staging.ssh.socket) == (production.ssh.port, production.ssh.socket)
         shared = [host for host in staging.hosts if same_engine and host in production.hosts]
-        if shared and (staging.container == production.container or staging.port == production.port):
+        behind = (staging.proxy, production.proxy)
+        same_port = staging.port == production.port and None in behind
+        same_way = behind[0] is not None and behind[1] is not None and behind[0].shares(behind[1])
+        if shared and (staging.container == production.container or same_port or same_way):
             raise ValueError(
-                f"staging and production share host {shared[0]} and there a container or port:"
+                f"staging and production share host {shared[0]} and there a container or port, or a proxy's handler or address:"
                 " before the gate staging would change production, give it its own"
             )
         return self

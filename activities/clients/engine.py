@@ -138,18 +138,27 @@ class Engine:
     def _create(self, wanted: ContainerToCreate) -> Any:
         host = self._api.create_host_config(restart_policy={"Name": wanted.restart, "MaximumRetryCount": 0})
         host["PortBindings"] = wanted.port_bindings
+        if wanted.network:
+            host["NetworkMode"] = wanted.network
         return self._api.create_container(
             wanted.image,
             name=wanted.name,
             command=list(wanted.command) if wanted.command else None,
             environment=list(wanted.environment),
             labels=dict(wanted.labels),
-            ports=[(wanted.container_port, "tcp")] if wanted.port else [],
+            ports=[(wanted.container_port, "tcp")] if wanted.port or wanted.network else [],
             host_config=host,
+            networking_config=self._networking(wanted),
             stop_timeout=wanted.stop_timeout,
             # The proxy settings of the worker's own Docker client are none of the service's business.
             use_config_proxy=False,
         )
+
+    def _networking(self, wanted: ContainerToCreate) -> Any:
+        if not wanted.network:
+            return None
+        endpoint = self._api.create_endpoint_config(ipv4_address=wanted.address)
+        return self._api.create_networking_config({wanted.network: endpoint})
 
     async def _call(self, doing: str, call: Callable[[], T]) -> T:
         self._refuse_if_lost()

@@ -93,7 +93,10 @@ class ListedImage(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerToCreate:
-    """`environment` are `KEY=VALUE` lines, never shown. Without `port` nothing is published."""
+    """`environment` are `KEY=VALUE` lines, never shown. Without `port` nothing is published.
+
+    `network` is joined in the default one's place, with `address` for as long as the container exists.
+    """
 
     name: str
     image: str
@@ -102,6 +105,8 @@ class ContainerToCreate:
     port: int | None = None
     container_port: int = 8080
     publish_on: str | None = None
+    network: str | None = None
+    address: str | None = None
     restart: str = "no"
     stop_timeout: int = 10
     command: Sequence[str] | None = None

@@ -1,4 +1,4 @@
-"""A host's engine socket, brought to a private socket of the worker through the host's SSH connection."""
+"""A host's engine socket, or another place of the host, brought to a private socket of the worker through SSH."""
 
 import asyncio
 import contextlib
@@ -25,14 +25,18 @@ class Forwards:
         self._folder: Path | None = None
         self._numbers = itertools.count(1)
 
-    async def open(self, connection: asyncssh.SSHClientConnection, table: SshTable, host: str) -> Path:
-        """A local path behind which the host's engine answers, for as long as the connection lasts."""
+    async def open(self, connection: asyncssh.SSHClientConnection, place: str, host: str) -> Path:
+        """A local path behind which `place` answers, a socket's path or `address:port`, while the connection lasts."""
         path = self._next_path()
         try:
-            await connection.forward_local_path(str(path), table.socket)
+            if place.startswith("/"):
+                await connection.forward_local_path(str(path), place)
+            else:
+                name, _, port = place.rpartition(":")
+                await connection.forward_local_path_to_port(str(path), name.strip("[]"), int(port))
         except (OSError, asyncssh.Error) as error:
             raise Unreachable(
-                f"the engine's socket of {host} can't be brought to {path} ({error}): is there room in its folder?"
+                f"{place} of {host} can't be brought to {path} ({error}): is there room in its folder?"
             ) from None
         return path
 

@@ -71,17 +71,17 @@ class HttpProbe:
     TLS is checked against the system's certificate store, so that a company's own authority counts.
     """
 
-    def __init__(self, *, within: float = 5.0) -> None:
-        """`within`: seconds for a whole look, from name resolution to the last byte."""
+    def __init__(self, *, within: float = 5.0, client: httpx.AsyncClient | None = None) -> None:
+        """`within`: seconds for a whole look, from name resolution to the last byte; `client`: a way of one's own."""
         self._within = within
-        self._client = httpx.AsyncClient(
+        self._client = client or httpx.AsyncClient(
             timeout=within,
             verify=ssl.create_default_context(),
             trust_env=False,
             follow_redirects=False,
             limits=httpx.Limits(max_keepalive_connections=0),
-            headers=_HEADERS,
         )
+        self._client.headers.update(_HEADERS)
 
     async def look(self, url: str) -> Answer:
         """GET `url`; any status is an answer, at most 64 KiB of its body are read.

@@ -9,15 +9,22 @@ from typing import Any
 import asyncssh
 
 from activities.clients import known_hosts
+from activities.clients.caddy import Caddy
 from activities.clients.engine import Engine
 from activities.clients.engine_errors import SPEAKING
 from activities.clients.engine_forward import Forwards, why_silent
 from activities.clients.engine_socket import dial
+from activities.clients.health import HttpProbe
+from activities.clients.http import through
 from activities.clients.ssh import Ssh
+from activities.clients.ways import Ways
 from activities.heartbeat import in_thread
 from runbook.project import EnvironmentTable, SshTable
+from runbook.proxy_table import ProxyTable
 
 _Key = tuple[str, SshTable]
+_ADMIN_WAIT = timedelta(seconds=20)
+_LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class _Kept:
     socket: Path
     api: Any
     engine: Engine
+    ways: Ways
 
 
 class Hosts:
@@ -44,6 +52,20 @@ class Hosts:
             Refused: host key, login or the right to use the engine; the message says what to do.
             Unreachable: no answer from the host or its engine.
         """
+        return (await self._reached(environment, host)).engine
+
+    async def proxy(self, environment: EnvironmentTable, table: ProxyTable, host: str) -> Caddy:
+        """The host's proxy, as far as it is this service's; errors as of `Ways.to`."""
+        ways = (await self._reached(environment, host)).ways
+        return Caddy(through(await ways.to(table.admin), _ADMIN_WAIT), host, table)
+
+    async def inside(self, environment: EnvironmentTable, host: str, upstream: str) -> HttpProbe:
+        """A probe of what answers at this `address:port` of the host's own networks; errors as of `Ways.to`."""
+        ways = (await self._reached(environment, host)).ways
+        client = through(await ways.to(upstream), timedelta(seconds=_LOOK_SECONDS))
+        return HttpProbe(within=_LOOK_SECONDS, client=client)
+
+    async def _reached(self, environment: EnvironmentTable, host: str) -> _Kept:
         table = environment.ssh
         key = (host, table)
         async with self._locks.setdefault(key, asyncio.Lock()):
@@ -52,7 +74,7 @@ class Hosts:
             if kept is None or kept.connection is not connection:
                 self._drop(key)
                 kept = self._kept[key] = await self._opened(connection, table, host)
-            return kept.engine
+            return kept
 
     async def read(self, environment: EnvironmentTable, host: str, path: str) -> bytes:
         """A file of the host, at most 1 MiB; errors as of `Ssh.read`."""
@@ -69,7 +91,7 @@ class Hosts:
         self._forwards.close()
 
     async def _opened(self, connection: asyncssh.SSHClientConnection, table: SshTable, host: str) -> _Kept:
-        socket = await self._forwards.open(connection, table, host)
+        socket = await self._forwards.open(connection, table.socket, host)
         try:
             api = await in_thread(dial, socket)
         except SPEAKING:
@@ -79,10 +101,12 @@ class Hosts:
             connection.close()
             await connection.wait_closed()
             raise trouble from None
-        return _Kept(connection, socket, api, Engine(api, host, connection.is_closed))
+        engine, ways = Engine(api, host, connection.is_closed), Ways(self._forwards, connection, table, host)
+        return _Kept(connection, socket, api, engine, ways)
 
     def _drop(self, key: _Key) -> None:
         kept = self._kept.pop(key, None)
         if kept:
             kept.api.close()
             kept.socket.unlink(missing_ok=True)
+            kept.ways.close()

@@ -2,6 +2,7 @@
 
 import functools
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 
@@ -21,4 +22,14 @@ def new_client(wait: timedelta = timedelta(seconds=10)) -> httpx.AsyncClient:
         limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
         follow_redirects=False,
         headers={"user-agent": "release-runbook"},
+    )
+
+
+def through(socket: Path, wait: timedelta) -> httpx.AsyncClient:
+    """A client for what answers behind a UNIX socket; it keeps no connection, so nothing is left open between calls."""
+    transport = httpx.AsyncHTTPTransport(
+        uds=str(socket), verify=_trust(), limits=httpx.Limits(max_keepalive_connections=0)
+    )
+    return httpx.AsyncClient(
+        transport=transport, timeout=wait.total_seconds(), trust_env=False, headers={"user-agent": "release-runbook"}
     )

@@ -35,7 +35,10 @@ class RestartPolicy(BaseModel):
 
 
 class Container(BaseModel):
-    """`config` and `host_config` are in Docker's own words; everything else is this engine's memory."""
+    """`config` and `host_config` are in Docker's own words; everything else is this engine's memory.
+
+    `address` is the one that it has in a network of its own, without a published port.
+    """
 
     id: str
     name: str
@@ -53,6 +56,7 @@ class Container(BaseModel):
     restarts: int = 0
     stopped_by_hand: bool = False
     ports: dict[str, list[dict[str, str]]] = Field(default_factory=dict)
+    address: str = ""
 
     @property
     def running(self) -> bool:
@@ -91,7 +95,9 @@ class Containers:
             raise no_such_container(text)
         return matches[0]
 
-    def create(self, name: str | None, image: str, config: dict[str, Any], host_config: dict[str, Any]) -> Container:
+    def create(
+        self, name: str | None, image: str, config: dict[str, Any], host_config: dict[str, Any], address: str = ""
+    ) -> Container:
         """An EngineError 409 where the name is taken."""
         identity = secrets.token_hex(32)
         name = (name or f"sandbox_{identity[:8]}").removeprefix("/")
@@ -105,6 +111,7 @@ class Containers:
             host_config=host_config,
             policy=policy,
             created=now(),
+            address=address,
         )
         self.folder(container).mkdir()
         self._all[identity] = container

@@ -56,9 +56,9 @@ class ContainersApi:
         body: dict[str, Any] = await request.json()
         image = self._images.find(body.get("Image") or "")
         host_config = {"NetworkMode": "default", **(body.pop("HostConfig", None) or {})}
-        body.pop("NetworkingConfig", None)
+        address = _address(body.pop("NetworkingConfig", None) or {})
         name = request.query_params.get("name")
-        container = self._containers.create(name, image.id, _merged(image, body), host_config)
+        container = self._containers.create(name, image.id, _merged(image, body), host_config, address)
         return JSONResponse({"Id": container.id, "Warnings": []}, 201)
 
     async def inspect(self, request: Request) -> Response:
@@ -125,6 +125,12 @@ class ContainersApi:
 
     def _asked(self, request: Request) -> Container:
         return self._containers.find(request.path_params["id"])
+
+
+def _address(networking: dict[str, Any]) -> str:
+    """The fixed address in its network; here an address of this machine, so one of its loopback."""
+    endpoints = [each or {} for each in (networking.get("EndpointsConfig") or {}).values()]
+    return next((str(each["IPAMConfig"]["IPv4Address"]) for each in endpoints if each.get("IPAMConfig")), "")
 
 
 def _merged(image: Image, asked: dict[str, Any]) -> dict[str, Any]:

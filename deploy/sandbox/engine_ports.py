@@ -13,7 +13,7 @@ Published = tuple[dict[str, list[dict[str, str]]], list[PublishedPort]]
 async def publish(container: Container, address: str, inner: int) -> Published:
     """Docker's NetworkSettings.Ports and the open ports; EngineError 500 where one is taken."""
     shown: dict[str, list[dict[str, str]]] = {name: [] for name in container.config.get("ExposedPorts") or {}}
-    opened: list[PublishedPort] = []
+    opened = await _at_its_own_address(container, inner)
     for name, bindings in (container.host_config.get("PortBindings") or {}).items():
         shown[name] = []
         for binding in bindings or [{}]:
@@ -27,6 +27,17 @@ async def publish(container: Container, address: str, inner: int) -> Published:
             opened.append(port)
             shown[name].append({"HostIp": asked, "HostPort": str(port.port)})
     return shown, opened
+
+
+async def _at_its_own_address(container: Container, inner: int) -> list[PublishedPort]:
+    opened: list[PublishedPort] = []
+    for name in (container.config.get("ExposedPorts") or {}) if container.address else ():
+        try:
+            opened.append(await PublishedPort.open(container.address, int(name.partition("/")[0]), inner))
+        except OSError as error:
+            await _close(opened)
+            raise EngineError(403, "Address already in use") from error
+    return opened
 
 
 async def _close(ports: list[PublishedPort]) -> None:

@@ -10,6 +10,7 @@ from activities.downtime import Downtime
 from activities.errors import Refused
 from activities.hosts import HostActivities
 from activities.rehearsal import rehearsed
+from activities.strategy import Means
 from runbook.image import Image
 from runbook.project import EnvironmentTable
 from runbook.service import RollbackToRehearse
@@ -125,7 +126,7 @@ async def test_killed_before_any_call_the_next_attempt_rehearses_to_the_end(
         engine = Interrupted(await bench.engine(environment), at)
         async with Downtime(probe, environment.health_url(ADDRESS), {}) as downtime:
             with pytest.raises(Killed):
-                await rehearsed(engine, order, lines, SETTLE, downtime.answers)
+                await rehearsed(Means(engine, lines, SETTLE), order, downtime.answers)
         await perform(group.rehearse, order)
         await assert_staged(bench, environment, before)
 

@@ -39,10 +39,16 @@ class Prepared:
         return await Ssh().connection(self.table, HOST)
 
 
-def rules(user: str, engine: Path) -> str:
+def rules(user: str, engine: Path, behind: dict[str, str] | None = None) -> str:
     """The page's own words, for the one user that this test can log in as and the engine that it has."""
-    [block] = re.findall(r"```sshd-config\n(.*?)```", (DEPLOY / "hosts.md").read_text(), re.DOTALL)
+    block, permitted = re.findall(r"```sshd-config\n(.*?)```", (DEPLOY / "hosts.md").read_text(), re.DOTALL)
     assert "Match User deploy" in block
+    if behind:
+        # The second block is the line that takes the first one's place where a proxy is switched.
+        block = re.sub(r"    PermitOpen .*\n", permitted, block)
+        for written, real in behind.items():
+            assert written in block
+            block = block.replace(written, real)
     assert "/var/run/docker.sock" in block
     return str(block).replace("Match User deploy", f"Match User {user}").replace("/var/run/docker.sock", str(engine))
 
@@ -142,3 +148,22 @@ async def test_no_port_is_forwarded(prepared: Prepared) -> None:
             await connection.open_connection(HOST, prepared.table.port)
         with pytest.raises(asyncssh.ChannelListenError):
             await connection.forward_remote_port(HOST, 0, HOST, prepared.table.port)
+
+
+def test_where_a_proxy_is_switched_its_socket_and_both_addresses_are_allowed_too(tmp_path: Path) -> None:
+    """As sshd itself reads the line."""
+    text = rules("deploy", Path("/var/run/docker.sock"), {"172.30.0.2:8080": "172.30.0.2:8080"})
+    (tmp_path / "sshd_config").write_text(text)
+    told = subprocess.run(
+        [str(SSHD), "-T", "-C", "user=deploy", "-f", str(tmp_path / "sshd_config")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    [line] = [line for line in told.stdout.splitlines() if line.startswith("permitopen ")] or [told.stderr]
+    assert set(line.split()[1:]) == {
+        "[/var/run/docker.sock]:*",
+        "[/run/caddy-switch/admin.sock]:*",
+        "172.30.0.2:8080",
+        "172.30.0.3:8080",
+    }

@@ -37,17 +37,27 @@ class Probed:
         return longest
 
     @property
+    def lost(self) -> int:
+        """Looks that got no good answer."""
+        return sum(not good for _, good in self.looks)
+
+    @property
     def rate(self) -> float:
         """Looks in a second."""
         return (len(self.looks) - 1) / (self.looks[-1][0] - self.looks[0][0])
 
 
 @contextlib.contextmanager
-def probing(host: str, port: int) -> Generator[Probed]:
-    """Every 15 ms another look at /health, whether or not the one before has its answer."""
+def probing(
+    host: str, port: int, every: float = EVERY, within: float = _WITHIN, late: float = 0.0
+) -> Generator[Probed]:
+    """Every so many seconds another look at /health, whether or not the one before has its answer.
+
+    What a busy machine kept from being asked is asked later, as far as it is not more than `late` seconds behind.
+    """
     probed = Probed()
     ours, theirs = _PROCESSES.Pipe()
-    process = _PROCESSES.Process(target=_probe, args=(host, port, theirs), daemon=True)
+    process = _PROCESSES.Process(target=_probe, args=(host, port, every, within, late, theirs), daemon=True)
     process.start()
     assert ours.recv() == "begun"
     try:
@@ -60,31 +70,33 @@ def probing(host: str, port: int) -> Generator[Probed]:
         ours.close()
 
 
-def _probe(host: str, port: int, told: "Connection[Any, Any]") -> None:
-    told.send(asyncio.run(_looks(host, port, told)))
+def _probe(host: str, port: int, every: float, within: float, late: float, told: "Connection[Any, Any]") -> None:
+    told.send(asyncio.run(_looks(host, port, every, within, late, told)))
 
 
-async def _looks(host: str, port: int, told: "Connection[Any, Any]") -> Sequence[Look]:
+async def _looks(
+    host: str, port: int, every: float, within: float, late: float, told: "Connection[Any, Any]"
+) -> Sequence[Look]:
     looks: list[Look] = []
     under_way: set[asyncio.Task[None]] = set()
     told.send("begun")
     following = time.monotonic()
     while not told.poll():
-        task = asyncio.create_task(_look(host, port, looks))
+        task = asyncio.create_task(_look(host, port, within, looks))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
-        following = max(following + EVERY, time.monotonic())
-        await asyncio.sleep(following - time.monotonic())
+        following = max(following + every, time.monotonic() - late)
+        await asyncio.sleep(max(0.0, following - time.monotonic()))
     await asyncio.gather(*under_way)
     return looks
 
 
-async def _look(host: str, port: int, looks: list[Look]) -> None:
+async def _look(host: str, port: int, within: float, looks: list[Look]) -> None:
     began, good = time.monotonic(), False
     with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_WITHIN):
+        async with asyncio.timeout(within):
             reader, writer = await asyncio.open_connection(host, port)
-            writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+            writer.write(b"GET /health HTTP/1.0\r\nHost: shop\r\n\r\n")
             good = b" 200 " in await reader.readline()
             writer.close()
     looks.append((began, good))

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from runbook.project import Project, fingerprint
 from tests.projects import project, project_table
 
+PROXY = {"handler": "shop", "network": "shop", "addresses": ["172.30.0.2", "172.30.0.3"]}
+
 
 def changed(path: str, value: Any) -> dict[str, Any]:
     """The tables with this one value at `table.key.key`; None takes the key away."""
@@ -147,7 +149,9 @@ def test_every_fault_is_named_at_once() -> None:
         ("production.env_file", "production.env", "is not an absolute path"),
         ("production.restart", "always", "String should match pattern"),
         ("production.health", "ftp://{host}", "is not an http(s) address"),
-        ("production.strategy", "canary", "Input should be 'recreate'"),
+        ("production.strategy", "canary", "Input should be 'recreate' or 'blue_green'"),
+        ("production.strategy", "blue_green", "needs the table proxy: which handler of Caddy, which two addresses"),
+        ("production.proxy", PROXY, 'a proxy is used by strategy = "blue_green" only'),
         ("production.batch_size", 0, "greater than or equal to 1"),
         ("production.soak.lasts", "forever", "is not a length of time: write it like 90s, 5m, 2h or 7d"),
         ("uat.command", [], "a command is a list of words, the program first"),
@@ -226,3 +230,67 @@ def test_a_project_survives_its_way_through_history() -> None:
 def test_the_fingerprint_is_of_the_bytes() -> None:
     assert fingerprint(b"a") != fingerprint(b"a\n")
     assert fingerprint(b"").startswith("sha256:e3b0c44298fc1c149afbf4c8996fb924")
+
+
+def behind_a_proxy(**keys: Any) -> dict[str, Any]:
+    """A table whose production is switched; these keys of the proxy are other ones."""
+    table = project_table()
+    table["production"] |= {"strategy": "blue_green", "proxy": {**PROXY, **keys}}
+    return table
+
+
+def test_a_switched_production_has_its_proxy() -> None:
+    proxy = Project.model_validate(behind_a_proxy()).production.proxy
+    assert proxy
+    assert (proxy.admin, proxy.drain) == ("localhost:2019", timedelta(seconds=30))
+    socket = Project.model_validate(behind_a_proxy(admin="/run/caddy-switch/admin.sock", drain=0)).production.proxy
+    assert socket
+    assert (socket.admin, socket.drain) == ("/run/caddy-switch/admin.sock", timedelta(0))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"addresses": ["172.30.0.2"]}, "at least 2 items"),
+        ({"addresses": ["172.30.0.2", "172.30.0.3", "172.30.0.4"]}, "at most 2 items"),
+        ({"addresses": ["172.30.0.2", "172.30.0.2"]}, "the same address twice"),
+        ({"addresses": ["172.30.0.2", "8.8.8.8"]}, "is not an IPv4 address of a private network"),
+        ({"addresses": ["172.30.0.2", "shop"]}, "is not an IPv4 address of a private network"),
+        ({"admin": "localhost"}, "is neither host:port nor the path of a UNIX socket"),
+        ({"admin": "local host:2019"}, "is neither host:port nor the path of a UNIX socket"),
+        ({"admin": "localhost:99999"}, "is neither host:port nor the path of a UNIX socket"),
+        ({"handler": "shop/upstreams"}, "is not a name"),
+        ({"network": "-shop"}, "is not a name"),
+        ({"drain": "9m"}, "together 9 min at most"),
+    ],
+)
+def test_a_proxy_that_can_not_be_meant_is_refused(keys: dict[str, Any], message: str) -> None:
+    assert any(message in fault for fault in faults(behind_a_proxy(**keys)))
+
+
+def test_behind_a_proxy_nothing_is_published() -> None:
+    table = behind_a_proxy()
+    table["production"]["publish_on"] = "192.0.2.1"
+    [fault] = faults(table)
+    assert 'publish_on is for strategy = "recreate"' in fault
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_refused"),
+    [
+        ({}, True),
+        ({"handler": "staging"}, True),
+        ({"addresses": ["172.30.0.4", "172.30.0.5"]}, True),
+        ({"handler": "staging", "addresses": ["172.30.0.3", "172.30.0.4"]}, True),
+        ({"handler": "staging", "addresses": ["172.30.0.4", "172.30.0.5"]}, False),
+        ({"handler": "staging", "network": "other"}, False),
+    ],
+)
+def test_staging_behind_the_same_proxy_has_a_way_of_its_own(keys: dict[str, Any], *, is_refused: bool) -> None:
+    """Their port may be one: it is the proxy's."""
+    table = behind_a_proxy()
+    table["staging"] |= {"hosts": ["production-2"], "strategy": "blue_green", "proxy": {**PROXY, **keys}}
+    if is_refused:
+        assert any("proxy's handler or address" in fault for fault in faults(table))
+    else:
+        Project.model_validate(table)

@@ -12,7 +12,8 @@ from activities.clients.hosts import Hosts
 from activities.errors import Refused, Unreachable
 from deploy.sandbox.faults import FaultRule
 from runbook.project import EnvironmentTable
-from tests.activities.host_bench import ADDRESS, Bench
+from runbook.proxy_table import ProxyTable
+from tests.activities.host_bench import ADDRESS, Bench, answered
 
 
 async def test_the_engine_is_reached_again_after_the_connection_was_lost(bench: Bench) -> None:
@@ -98,3 +99,33 @@ async def test_a_user_outside_of_the_group_docker_is_told_to_join_it(bench: Benc
         await bench.hosts.engine(environment, "127.0.7.33")
     server.close()
     await server.wait_closed()
+
+
+async def test_a_place_of_the_host_is_reached_through_it(bench: Bench) -> None:
+    environment = bench.environment()
+    image = await bench.pulled("1.0.0")
+    await bench.legacy(environment, image)
+    await answered(environment)
+    probe = await bench.hosts.inside(environment, ADDRESS, f"localhost:{environment.port}")
+    assert (await probe.look("http://shop/version")).version == "v1.0.0"
+    await probe.aclose()
+
+
+async def test_a_place_that_the_host_does_not_forward_is_refused(bench: Bench) -> None:
+    environment = bench.environment()
+    with pytest.raises(Refused, match=rf"{ADDRESS} does not forward 192\.0\.2\.7:8080 to deploy.*PermitOpen"):
+        await bench.hosts.inside(environment, ADDRESS, "192.0.2.7:8080")
+    proxy = ProxyTable(admin="/run/none.sock", handler="shop", network="shop", addresses=["10.0.0.2", "10.0.0.3"])
+    with pytest.raises(Refused, match=f"{ADDRESS} does not forward /run/none.sock"):
+        await bench.hosts.proxy(environment, proxy, ADDRESS)
+
+
+async def test_where_nobody_listens_yet_is_no_refusal(bench: Bench) -> None:
+    environment = bench.environment()
+    probe = await bench.hosts.inside(environment, ADDRESS, f"{ADDRESS}:{environment.port}")
+    with pytest.raises(Unreachable, match="no answer from http://shop/version"):
+        await probe.look("http://shop/version")
+    await bench.legacy(environment, await bench.pulled("1.0.0"))
+    await answered(environment)
+    assert (await probe.look("http://shop/version")).version == "v1.0.0"
+    await probe.aclose()

@@ -101,6 +101,30 @@ async def test_a_taken_port_leaves_the_container_created_with_the_reason(at: Ben
     assert (await answer(port, "/health"))["status"] == "ok"
 
 
+async def test_a_container_with_an_address_of_its_own_answers_there_and_nobody_else_gets_it(at: Bench) -> None:
+    reference, address = await at.pulled("1.0.0"), "127.0.7.201"
+    endpoint = await run(at.docker.api.create_endpoint_config, ipv4_address=address)
+    networking = await run(at.docker.api.create_networking_config, {"shop": endpoint})
+    first, second = [
+        await run(at.docker.api.create_container, reference, name=name, networking_config=networking)
+        for name in ("blue", "green")
+    ]
+    await run(at.docker.api.start, first["Id"])
+    await until(lambda: _answers(address))
+    with pytest.raises(docker.errors.APIError, match="Address already in use"):
+        await run(at.docker.api.start, second["Id"])
+    await run(at.docker.api.stop, first["Id"])
+    await run(at.docker.api.start, second["Id"])
+    await until(lambda: _answers(address))
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"http://{address}:8080/health", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 async def test_a_container_is_renamed_and_found_by_its_new_name_only(at: Bench) -> None:
     container = await at.create(await at.pulled("1.0.0"), "shop")
     await run(container.rename, "shop-old")
