@@ -104,6 +104,10 @@ class LaneOfTests:
             await self.env.sleep(0.1)
         raise AssertionError(f"{step.name} never ended")
 
+    async def went_on(self, handle: Handle) -> bool:
+        """Whether it is in another run than the first by now."""
+        return (await handle.describe()).run_id != handle.result_run_id
+
     async def approve(self, handle: Handle, by: str = "alice", digest: str = DIGEST) -> None:
         await handle.signal(names.APPROVE, {"by": by, "digest": digest})
 

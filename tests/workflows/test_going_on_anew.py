@@ -37,12 +37,12 @@ def brief_lane(idle_lane: LaneOfTests) -> LaneOfTests:
 
 
 async def runs(lane: LaneOfTests, handle: Handle) -> list[Handle]:
-    """Every run of this release, the first one first."""
-    found, run_id = list[Handle](), handle.result_run_id
+    """Every run of this release, the first one first; from the last one back, for each names the one before."""
+    found, run_id = list[Handle](), (await handle.describe()).run_id
     while run_id:
-        found.append(lane.client.get_workflow_handle(handle.id, run_id=run_id))
-        [*_, last] = await lane.events(found[-1])
-        run_id = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+        found.insert(0, lane.client.get_workflow_handle(handle.id, run_id=run_id))
+        [started, *_] = await lane.events(found[0])
+        run_id = started.workflow_execution_started_event_attributes.continued_execution_run_id
     return found
 
 
@@ -56,7 +56,7 @@ async def until_anew(lane: LaneOfTests, handle: Handle) -> None:
     for _ in range(50):
         await flood(handle, 10)
         await lane.env.sleep(1)
-        if len(await runs(lane, handle)) > 1:
+        if await lane.went_on(handle):
             return
     raise AssertionError("it never went on in a new run")
 
@@ -182,11 +182,12 @@ async def test_a_run_that_a_schedule_starts_again_takes_nothing_along(
 ) -> None:
     """Temporal gives it its starter's words once more, and names a run before it: it is no continuation."""
     forged, crew, client = await taken_along(idle_lane), Crew(), await temporal.connect()
-    scheduled = {"id": names.lane("shop"), "task_queue": "scheduled", "cron_schedule": "@every 1s"}
     async with Worker(
         client, task_queue="scheduled", workflows=[BriefRelease, RollbackWorkflow], activities=crew.activities()
     ):
-        handle = await client.start_workflow(names.RELEASE_WORKFLOW, forged, **scheduled)
+        handle: Handle = await client.start_workflow(
+            names.RELEASE_WORKFLOW, forged, id=names.lane("shop"), task_queue="scheduled", cron_schedule="@every 1s"
+        )
         again = client.get_workflow_handle(handle.id)
         async with asyncio.timeout(30):
             while (run := await again.describe()).run_id == handle.result_run_id:
