@@ -91,6 +91,10 @@ class LaneOfTests:
         """The status once so many steps need a person."""
         return await self.until(handle, lambda status: len(status.needs) >= number, step=step)
 
+    async def went_on(self, handle: Handle) -> bool:
+        """Whether it is in another run than the first by now."""
+        return (await handle.describe()).run_id != handle.result_run_id
+
     async def approve(self, handle: Handle, by: str = "alice", digest: str = DIGEST) -> None:
         await handle.signal(names.APPROVE, {"by": by, "digest": digest})
 
