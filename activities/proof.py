@@ -35,7 +35,9 @@ class Proof:
         probe, good, pause = await self.crossing.inside(self.upstream), 0, _FIRST_PAUSE
         deadline = time.monotonic() + environment.health_deadline.total_seconds()
         while True:
-            seen, details = await asyncio.gather(self._ask(probe), self.engine.inspect(name))
+            seen = await self._ask(probe)
+            # Afterwards: an address that nobody has any more keeps a question waiting, and meanwhile it may have ended.
+            details = await self.engine.inspect(name)
             if not details.steady:
                 return Fault(Cause.CONTAINER_EXITED, _ended(details))
             good = 0 if seen.fault else good + 1

@@ -11,7 +11,7 @@ from activities.clients.engine_forward import Forwards
 from activities.errors import Refused, Unreachable
 from runbook.project import SshTable
 
-_REFUSED_WITHIN = 1.0
+_REFUSED_WITHIN = 0.5
 
 
 class Ways:
