@@ -9,12 +9,14 @@ import pytest
 from tests.servers import TemporalServer, temporal_server
 
 # Whatever takes long begins first, or all the others wait for it at the end.
-_FIRST = ("chaos", "e2e", "browser", "hosts", "workflows", "test_starter.py", "test_worker.py")
+_FIRST = ("chaos", "hosts", "e2e", "browser", "workflows", "test_starter.py", "test_worker.py")
 _HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(item.path))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_together(item.path)))
 
 
 def pytest_collection_finish() -> None:
@@ -26,6 +28,12 @@ def pytest_collection_finish() -> None:
 def _rank(path: Path) -> int:
     part = path.relative_to(_HERE).parts[0]
     return _FIRST.index(part) if part in _FIRST else len(_FIRST)
+
+
+def _together(path: Path) -> str:
+    """Whole files share a process, and what they start there; a fleet of hosts is so heavy that two are all there are."""
+    name = str(path.relative_to(_HERE))
+    return f"hosts-{sum(name.encode()) % 2}" if name.startswith("hosts/") else name
 
 
 @pytest.fixture(scope="session")

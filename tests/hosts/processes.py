@@ -51,7 +51,7 @@ def sharing(first: int, namespace: str = "pid") -> list[int]:
     return found
 
 
-def until(condition: Callable[[], bool], what: str, within: float = 20) -> None:
+def until(condition: Callable[[], bool], what: str, within: float = 60) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {within:g} s"
