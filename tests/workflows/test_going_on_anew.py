@@ -182,11 +182,12 @@ async def test_a_run_that_a_schedule_starts_again_takes_nothing_along(
 ) -> None:
     """Temporal gives it its starter's words once more, and names a run before it: it is no continuation."""
     forged, crew, client = await taken_along(idle_lane), Crew(), await temporal.connect()
-    scheduled = {"id": names.lane("shop"), "task_queue": "scheduled", "cron_schedule": "@every 1s"}
     async with Worker(
         client, task_queue="scheduled", workflows=[BriefRelease, RollbackWorkflow], activities=crew.activities()
     ):
-        handle = await client.start_workflow(names.RELEASE_WORKFLOW, forged, **scheduled)
+        handle = await client.start_workflow(
+            names.RELEASE_WORKFLOW, forged, id=names.lane("shop"), task_queue="scheduled", cron_schedule="@every 1s"
+        )
         again = client.get_workflow_handle(handle.id)
         async with asyncio.timeout(30):
             while (run := await again.describe()).run_id == handle.result_run_id:

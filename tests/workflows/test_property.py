@@ -18,7 +18,7 @@ from tests.projects import DIGEST, OLD_DIGEST
 from tests.servers import TemporalServer
 from tests.workflows.conftest import Handle
 from tests.workflows.crew import Crew, failing
-from tests.workflows.test_real_server import RealLane
+from tests.workflows.real_lane import RealLane
 
 _SAFE = [step for step in steps.ALL if step.on_board and step not in (steps.PLAN, steps.PLAN_ROLLBACK, steps.RETURN)]
 _TOUCHES = {steps.PULL.name, steps.SWAP.name}
