@@ -27,7 +27,7 @@ from workflows.rollback import RollbackWorkflow
 JUNK = 1000
 DAY = timedelta(days=1)
 # What arrives while the last messages are heard, and what is under way then and has to end first.
-SLACK = 150
+SLACK = 400
 
 
 @pytest.fixture
