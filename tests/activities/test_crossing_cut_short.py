@@ -54,7 +54,7 @@ async def test_killed_while_it_gives_up_it_still_gives_up(bench: Bench, old: Ima
 async def given_up(behind: Behind, bad: Image, back: WayBack) -> None:
     """As the step's policy has it: what was only in the way of one attempt is tried again, a refusal is not."""
     for _ in range(3):
-        with pytest.raises(StepError, match="serves on|changed") as error:
+        with pytest.raises(StepError, match=r"serves on|changed") as error:
             await behind.swap(bad, 10, back=back)
         if isinstance(error.value, Refused):
             return
