@@ -44,12 +44,21 @@ async def test_killed_while_it_gives_up_it_still_gives_up(bench: Bench, old: Ima
     async def one(behind: Behind, at: int) -> None:
         before, back = await begun(behind, old)
         await behind.killed(bad, 10, at, back)
-        with pytest.raises(Refused, match="serves on"):
-            await behind.swap(bad, 10, back=back)
+        await given_up(behind, bad, back)
         assert await behind.shape() == {"shop": (before, "running")}
         assert (await behind.served(), behind.proxy.unfit) == ("v1.0.0", [])
 
     await sweep(bench, GIVING_UP, one, health_deadline="800ms")
+
+
+async def given_up(behind: Behind, bad: Image, back: WayBack) -> None:
+    """As the step's policy has it: what was only in the way of one attempt is tried again, a refusal is not."""
+    for _ in range(3):
+        with pytest.raises(StepError, match=r"serves on|changed") as error:
+            await behind.swap(bad, 10, back=back)
+        if isinstance(error.value, Refused):
+            return
+    raise AssertionError(str(error.value))
 
 
 async def test_what_a_terminated_release_left_is_repaired_by_the_next(bench: Bench, old: Image, new: Image) -> None:
