@@ -1,5 +1,7 @@
 """The container's environment, read as `docker run --env-file` reads it; its values stay in the worker's memory."""
 
+from collections.abc import Iterable
+
 from activities.errors import Refused
 
 _BLANKS = " \t\n\v\f\r"
@@ -28,6 +30,11 @@ def parsed(content: bytes, where: str) -> list[str]:
         if equals:
             lines.append(f"{key}={value}")
     return lines
+
+
+def variables(lines: Iterable[str]) -> dict[str, str]:
+    """What a container with these `KEY=VALUE` lines finds: the last of a name counts."""
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _decoded(raw: bytes, number: int, where: str) -> str:

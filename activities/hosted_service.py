@@ -132,7 +132,7 @@ class HostedService:
         """How it ended and the tail of its log, as evidence."""
         with contextlib.suppress(Moved):
             details = await self.engine.inspect(container)
-            said = [f"{details.state}, exit code {details.exit_code}, restarts {details.restarts}"]
+            said = [details.told]
             return (
                 said + ([details.error[:300]] if details.error else []) + await self.engine.logs(container, LOG_LINES)
             )

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from activities.binding import performs
 from activities.clients.engine_container import Container, ContainerDetails, LocalImage
-from activities.env_file import parsed
+from activities.env_file import parsed, variables
 from activities.errors import Refused
 from activities.family import LABEL_CONTAINER, Member, Names
 from activities.way_back import known_digests, known_version
@@ -76,7 +76,7 @@ class InspectionActivities:
             return {"env_file": EnvFile.UNREADABLE, "env_trouble": str(refused)[:200]}
         if image is None:
             return {"env_file": EnvFile.UNKNOWN}
-        wanted, made = _variables([*image.environment, *lines]), _variables(details.environment)
+        wanted, made = variables([*image.environment, *lines]), variables(details.environment)
         differing = sum(wanted.get(key) != made.get(key) for key in {*wanted, *made})
         return {"env_file": EnvFile.DIFFERS if differing else EnvFile.SAME, "variables": differing}
 
@@ -108,7 +108,3 @@ def _told(order: HostToInspect, serving: Member, details: ContainerDetails, imag
         restarts=details.restarts,
         started_at=details.started_at,
     )
-
-
-def _variables(lines: Sequence[str]) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in lines if "=" in line)

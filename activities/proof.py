@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from activities.answers import Fault, Probe, Seen, ask
-from activities.clients.engine_container import ContainerDetails
 from activities.crossing import Crossing
 from activities.heartbeat import tell
 from activities.hosted_service import HostEngine
@@ -39,7 +38,7 @@ class Proof:
             # Afterwards: an address that nobody has any more keeps a question waiting, and meanwhile it may have ended.
             details = await self.engine.inspect(name)
             if not details.steady:
-                return Fault(Cause.CONTAINER_EXITED, _ended(details))
+                return Fault(Cause.CONTAINER_EXITED, details.told)
             good = 0 if seen.fault else good + 1
             if good >= environment.good_answers:
                 return None
@@ -57,7 +56,3 @@ class Proof:
     def _beside(self, url: str) -> str:
         parts = urlsplit(url)
         return urlunsplit(("http", self.upstream, parts.path, parts.query, ""))
-
-
-def _ended(details: ContainerDetails) -> str:
-    return f"{details.state}, exit code {details.exit_code}, restarts {details.restarts}"

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from activities.clients.engine_container import ContainerToCreate, LocalImage
 from activities.clients.engine_errors import Moved, NotStarted
+from activities.env_file import variables
 from activities.errors import Refused, Unreachable
 from activities.family import LABEL_UPSTREAM, Family, Member, Part
 from activities.heartbeat import ended, tell
@@ -104,7 +105,7 @@ class Swap:
             and made.image == wanted.image
             and made.port_bindings == wanted.port_bindings
             and leftover.upstream == wanted.labels.get(LABEL_UPSTREAM, "")
-            and _variables(made.environment) == _variables([*image.environment, *wanted.environment])
+            and variables(made.environment) == variables([*image.environment, *wanted.environment])
         )
 
     def _to_take(self, family: Family) -> list[tuple[Member, str]]:
@@ -128,7 +129,7 @@ class Swap:
         except NotStarted as error:
             await self._put_old_back([str(error)], retryable=error.retryable)
         if failure := await self._service.failure_of(self._own.new):
-            await self._put_old_back([f"{failure.state}, exit code {failure.exit_code}, restarts {failure.restarts}"])
+            await self._put_old_back([failure.told])
         await self._engine.rename(self._own.new, self._own.serving)
 
     async def _put_old_back(self, seen: list[str], *, retryable: bool = False) -> NoReturn:
@@ -225,7 +226,3 @@ class Swap:
 
 def told_of(old: Member | None) -> str:
     return old.told if old else "nothing"
-
-
-def _variables(lines: Sequence[str]) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in lines if "=" in line)

@@ -69,6 +69,11 @@ class ContainerDetails(BaseModel):
         """Up, and never restarted since it was started."""
         return self.running and not self.restarting and self.restarts == 0
 
+    @property
+    def told(self) -> str:
+        """How it is, as evidence."""
+        return f"{self.state}, exit code {self.exit_code}, restarts {self.restarts}"
+
 
 class LocalImage(BaseModel):
     """An image the engine has; `digests` accumulate, so only membership means something."""

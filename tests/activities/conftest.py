@@ -1,4 +1,4 @@
-"""A host with an engine behind it, and two versions of the shop."""
+"""A host with an engine behind it, two versions of the shop, and what a release is planned from."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -9,11 +9,8 @@ from activities.clients.health import HttpProbe
 from activities.hosts import HostActivities
 from runbook.image import Image
 from runbook.project import EnvironmentTable
-from tests.activities.host_bench import (
-    SETTLE,
-    Bench,
-    host_bench,
-)
+from tests.activities.host_bench import SETTLE, Bench, host_bench
+from tests.activities.planning_world import World, opened
 
 
 @pytest.fixture
@@ -42,3 +39,9 @@ async def group(bench: Bench) -> AsyncGenerator[HostActivities]:
 @pytest.fixture
 def environment(bench: Bench) -> EnvironmentTable:
     return bench.environment()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncGenerator[World]:
+    async with opened(tmp_path) as world:
+        yield world

@@ -1,6 +1,4 @@
 import os
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import asyncssh
 import pytest
@@ -8,14 +6,8 @@ import pytest
 from activities.clients.ledger import Ledger
 from activities.errors import Unreachable
 from runbook.trouble import Cause
-from tests.activities.planning_world import World, opened
+from tests.activities.planning_world import World
 from tests.projects import DIGEST, OLD_DIGEST
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncGenerator[World]:
-    async with opened(tmp_path) as world:
-        yield world
 
 
 async def test_a_release_of_the_branchs_head_is_planned(world: World) -> None:

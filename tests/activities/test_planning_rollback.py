@@ -1,18 +1,10 @@
 import os
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 
 from activities.errors import Refused
-from tests.activities.planning_world import World, opened
+from tests.activities.planning_world import World
 from tests.projects import OLD_DIGEST
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncGenerator[World]:
-    async with opened(tmp_path) as world:
-        yield world
 
 
 async def test_a_rollback_by_hand_goes_to_the_good_version_before(world: World) -> None:
