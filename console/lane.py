@@ -4,9 +4,6 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     WorkflowContinuedAsNewError,
     WorkflowExecutionDescription,
@@ -20,6 +17,7 @@ from console.moments import ago, clock
 from console.output import plain
 from console.refusal import Refusal
 from console.session import Session, is_passing
+from process.polls import WORKFLOWS, polls
 from runbook import names
 from runbook.status import State, Status
 
@@ -93,15 +91,8 @@ class Lane:
 
     async def has_worker(self) -> bool:
         """Whether a worker polled the task queue within the length of a poll."""
-        described = await self.session.client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=self.session.client.namespace,
-                task_queue=TaskQueue(name=self.session.task_queue),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            ),
-            timeout=_RPC,
-        )
-        newest = max((poller.last_access_time.ToSeconds() for poller in described.pollers), default=0)
+        heard = await polls(self.session.client, self.session.task_queue, WORKFLOWS, within=_RPC)
+        newest = max(heard.values(), default=0)
         return time.time() - newest < _POLL_LASTS
 
     async def holder(self) -> str:

@@ -7,16 +7,15 @@ the worker mends nothing then.
 import asyncio
 import socket
 import sys
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import timedelta
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from process.connection import Target, Unconnected, connect
 from process.ending import end
+from process.polls import ACTIVITIES, polls
 from process.settings import BadSettings, StarterSettings, together
 from process.telemetry import silent_runtime
 
@@ -38,20 +37,9 @@ async def main() -> int:
 
 
 async def _polling(client: Client, task_queue: str) -> bool:
-    described = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-        ),
-        timeout=_PATIENCE,
-    )
-    return any(_is_ours(poller) for poller in described.pollers)
-
-
-def _is_ours(poller: PollerInfo) -> bool:
-    heard = poller.last_access_time.ToDatetime(tzinfo=UTC)
-    return poller.identity.startswith(f"worker@{socket.gethostname()}/") and datetime.now(UTC) - heard < _HEARD_WITHIN
+    heard = await polls(client, task_queue, ACTIVITIES, within=_PATIENCE)
+    ours, since = f"worker@{socket.gethostname()}/", time.time() - _HEARD_WITHIN.total_seconds()
+    return any(identity.startswith(ours) and at > since for identity, at in heard.items())
 
 
 if __name__ == "__main__":

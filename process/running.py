@@ -5,18 +5,16 @@ from datetime import timedelta
 
 import structlog
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from process.polls import ACTIVITIES, WORKFLOWS, polls
 from process.versioning import say_standing
 
 log = structlog.stdlib.get_logger()
 
-_KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 _LOOK_EVERY = 0.05
 _PATIENCE = timedelta(seconds=5)
 
@@ -37,7 +35,7 @@ async def run(worker: Worker, stop: asyncio.Event, version: WorkerDeploymentVers
 async def _say_when_ready(worker: Worker, version: WorkerDeploymentVersion | None) -> None:
     """Ready is when the server has this worker's polls, for workflows and for activities."""
     client = worker.client
-    for kind in _KINDS:
+    for kind in (WORKFLOWS, ACTIVITIES):
         while not await _polls(client, worker.task_queue, kind):  # noqa: ASYNC110 - the server sends no event
             await asyncio.sleep(_LOOK_EVERY)
     log.info("worker ready", task_queue=worker.task_queue, identity=client.identity)
@@ -47,13 +45,7 @@ async def _say_when_ready(worker: Worker, version: WorkerDeploymentVersion | Non
 
 async def _polls(client: Client, task_queue: str, kind: TaskQueueType.ValueType) -> bool:
     try:
-        described = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=client.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
-            ),
-            timeout=_PATIENCE,
-        )
+        return client.identity in await polls(client, task_queue, kind, within=_PATIENCE)
     except RPCError as error:
         log.debug("can't see the task queue's pollers yet", why=error.message)
         return False
-    return client.identity in {poller.identity for poller in described.pollers}

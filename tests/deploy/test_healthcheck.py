@@ -3,16 +3,15 @@
 import asyncio
 import socket
 import sys
+from datetime import timedelta
 
 from temporalio import activity
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from process.connection import identity
+from process.polls import ACTIVITIES, polls
 from tests.deploy.running import ROOT, ended
 from tests.servers import TemporalServer, free_port
 
@@ -29,13 +28,8 @@ def check(address: str, task_queue: str) -> tuple[int, str]:
 
 async def polled(client: Client, task_queue: str) -> None:
     """Until the server has heard from this client's worker."""
-    asked = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=task_queue),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    )
     async with asyncio.timeout(10):
-        while not (await client.workflow_service.describe_task_queue(asked)).pollers:
+        while not await polls(client, task_queue, ACTIVITIES, within=timedelta(seconds=5)):
             await asyncio.sleep(0.02)
 
 
