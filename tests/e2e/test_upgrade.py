@@ -45,7 +45,17 @@ class Upgrade:
     async def make_current(self, build: str) -> None:
         """As docs/operations.md says."""
         words = ["set-current-version", "--deployment-name", self.queue, "--build-id", build, "--yes"]
-        await self.temporal("worker", "deployment", *words)
+        # The server learns of a build's task queues by itself, some moments after its first polls.
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await self.temporal("worker", "deployment", *words)
+                except RuntimeError as error:
+                    if "missing active task queues" not in str(error):
+                        raise
+                else:
+                    return
+                await asyncio.sleep(1)
 
     async def start(self) -> str:
         """A new version's release; its commit."""

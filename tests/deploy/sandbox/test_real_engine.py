@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -99,6 +100,9 @@ async def test_a_conflict_speaks_of_the_host_s_own_name(fleet: Fleet) -> None:
 async def test_a_container_is_renamed_stopped_and_removed_as_anywhere(fleet: Fleet) -> None:
     container = await fleet.shop(fleet.one)
     await run(container.start)
+    async with asyncio.timeout(30):
+        while b"listening" not in await run(container.logs):
+            await asyncio.sleep(0.05)
     await run(container.rename, "shop-old")
     assert (await run(fleet.one.containers.get, "shop-old")).id == container.id
     await run(container.stop, timeout=2)
