@@ -103,7 +103,7 @@ async def test_failures_of_different_hosts_are_not_added_up(production: Producti
 
 async def test_failures_too_far_apart_are_borne(production: Production) -> None:
     production.first.health = (500, "")
-    found = await soak(production, order(lasts=2, every=0.3, within=0.45))
+    found = await soak(production, order(lasts=4, every=1, within=1.5))
     assert found.failures == found.looks > 3
 
 
