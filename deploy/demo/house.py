@@ -79,7 +79,7 @@ class House:
     def start_worker(self, checkout: Path = CHECKOUT, **variables: str) -> Program:
         """Another worker, ready to work, with these variables beside its own; `worker` is the newest."""
         environment = {**self.worker_environment(), "PYTHONPATH": str(checkout), **variables}
-        self.worker = self._program(f"worker-{len(self._workers) + 1}", self.worker_words(checkout), environment)
+        self.worker = self.worker_program(f"worker-{len(self._workers) + 1}", checkout, environment)
         self._workers.append(self.worker)
         self.worker.start()
         self.worker.wait_for("worker ready", _READY_WITHIN)
@@ -100,6 +100,9 @@ class House:
 
     def starter_words(self, *words: str) -> list[str]:
         return [sys.executable, str(CHECKOUT / "starter.py"), *words]
+
+    def worker_program(self, name: str, checkout: Path, environment: dict[str, str]) -> Program:
+        return self._program(name, self.worker_words(checkout), environment)
 
     def worker_words(self, checkout: Path = CHECKOUT) -> list[str]:
         return [sys.executable, str(checkout / "worker.py")]

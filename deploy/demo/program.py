@@ -6,8 +6,22 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 _TERM_WITHIN = 20.0
+
+
+class Process(Protocol):
+    """As much of `subprocess.Popen` as is needed here."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class Program:
@@ -17,21 +31,25 @@ class Program:
         self.name = name
         self.log = log
         self._words = list(words)
-        self._environment = dict(environment)
-        self._process: subprocess.Popen[bytes] | None = None
+        self.environment = dict(environment)
+        self._process: Process | None = None
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
+        self._process = self.begun()
+
+    def begun(self) -> Process:
+        """A new process of this program."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self._words,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self.environment},
                 start_new_session=True,
             )
 

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deploy.demo.house import CHECKOUT, House, free_port
+from deploy.demo.house import House, free_port
 from deploy.demo.program import Program
 from deploy.sandbox.sandbox_project import project_document, to_toml
 from tests.chaos.fault import write_shots
 from tests.chaos.points import FOLDER
 from tests.chaos.worker import SANDBOX
+from tests.nursery import Nursery
 
 WORKERS = 3
 _PIPELINE_SECONDS = 0.1
@@ -24,9 +25,9 @@ _WORKER_WITHIN = 180.0
 
 
 class ChaosHouse(House):
-    """`checkout` is the code that the workers run: another one shows what the sweep finds in it."""
+    """Its workers come from the nursery, and so does the code that they run."""
 
-    def __init__(self, root: Path, *, checkout: Path = CHECKOUT) -> None:
+    def __init__(self, root: Path, nursery: Nursery) -> None:
         super().__init__(root, pipeline_seconds=_PIPELINE_SECONDS)
         # Several houses are made before any is up: each would find the usual port free.
         self.ui_port = free_port()
@@ -34,7 +35,7 @@ class ChaosHouse(House):
         sandbox = [sys.executable, "-m", "deploy.sandbox", "up", "--root", str(root / "sandbox"), "--engine", "process"]
         sandbox += ["--baseline", "0.9.0", "--staging", "1", "--production", "3"]
         self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(_PIPELINE_SECONDS)])
-        self._checkout = checkout
+        self._nursery = nursery
         self.crew: list[Program] = []
         self._worker_numbers = itertools.count(1)
         self._ever: list[Program] = []
@@ -69,13 +70,9 @@ class ChaosHouse(House):
         document["pipeline"]["poll_every"] = "200ms"
         (self.facts.projects / "shop.toml").write_text(to_toml(document))
 
-    def worker_words(self, checkout: Path = CHECKOUT) -> list[str]:
-        # -P: the code is the checkout's that PYTHONPATH names, wherever the sweep was started from.
-        return [sys.executable, "-P", "-m", "tests.chaos.worker"]
-
     def worker_environment(self) -> dict[str, str]:
         told = {**super().worker_environment(), FOLDER: str(self.chaos), SANDBOX: str(self.root / "sandbox")}
-        return {**told, "PYTHONPATH": str(self._checkout), "RUNBOOK_GRACE": "3"}
+        return {**told, "RUNBOOK_GRACE": "3"}
 
     async def fill_crew(self) -> None:
         """Replace whoever is dead, and wait until the new ones poll."""
@@ -99,7 +96,8 @@ class ChaosHouse(House):
 
     def _another(self) -> Program:
         number = next(self._worker_numbers)
-        program = self._program(f"worker-{number}", self.worker_words(), self.worker_environment())
+        log = self.logs / f"worker-{number}.log"
+        program = self._nursery.program(f"worker-{number}", log, {**self.environment, **self.worker_environment()})
         program.start()
         self._ever.append(program)
         return program
@@ -121,8 +119,8 @@ class ChaosHouse(House):
         return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in logs)
 
 
-def opened(root: Path, checkout: Path = CHECKOUT) -> ChaosHouse:
+def opened(root: Path, nursery: Nursery) -> ChaosHouse:
     """A house in a folder made anew; enter it to start everything but the workers."""
     if root.exists():
         shutil.rmtree(root)
-    return ChaosHouse(root, checkout=checkout)
+    return ChaosHouse(root, nursery)

@@ -13,7 +13,9 @@ from tests.chaos.cells import Cell, shots
 from tests.chaos.house import ChaosHouse, opened
 from tests.chaos.run import GATE, RELEASE, ROLLBACK, Player, Run
 from tests.chaos.service import passed
+from tests.nursery import Nursery
 
+CREW = "tests.chaos.worker:serve"
 _TRIES_TO_REACH = 3
 _NOT_PASSED = "was never passed"
 
@@ -67,17 +69,19 @@ class Swept:
 
 
 class Houses:
-    """`async with Houses(...) as houses:` so many are up, each with its crew."""
+    """`async with Houses(...) as houses:` so many are up, each with its crew, which runs the code of `checkout`."""
 
     def __init__(self, root: Path, count: int, checkout: Path = CHECKOUT, soak: str = "1s") -> None:
-        self._root, self._count, self._checkout, self._soak = root, count, checkout, soak
+        self._root, self._count, self._soak = root, count, soak
+        self._nursery = Nursery(CREW, checkout)
         self.players: list[Player] = []
         self.open: list[ChaosHouse] = []
 
     async def __aenter__(self) -> Self:
         # Whoever waits for a program to come up keeps a thread meanwhile.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(16 * self._count))
-        self.open = [opened(self._root / f"{number}", self._checkout) for number in range(1, self._count + 1)]
+        self._nursery.__enter__()
+        self.open = [opened(self._root / f"{number}", self._nursery) for number in range(1, self._count + 1)]
         try:
             for house in self.open:
                 # One after the other: each looks for ports that are free.
@@ -91,6 +95,7 @@ class Houses:
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*(asyncio.to_thread(house.close) for house in self.open))
+        await asyncio.to_thread(self._nursery.__exit__)
 
 
 async def recorded(players: list[Player]) -> dict[str, list[str]]:

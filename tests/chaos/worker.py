@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import requests
@@ -245,7 +245,8 @@ def _which(order: Any) -> str:
     return ""
 
 
-if __name__ == "__main__":
+def serve() -> NoReturn:
+    """A worker of the sweep; where it notes what it passes and finds the sandbox is in its environment."""
     points, doors = Points(Path(os.environ[FOLDER])), Doors(SandboxFacts.read(Path(os.environ[SANDBOX])))
 
     def http() -> httpx.AsyncClient:
@@ -263,3 +264,7 @@ if __name__ == "__main__":
             around=lambda step: [Around(points, doors, Outer), step, Around(points, doors, Inner)],
         )
     )
+
+
+if __name__ == "__main__":
+    serve()
