@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.nursery import Nursery
 from tests.servers import TemporalServer, temporal_server
 
 # Whatever takes long begins first, or all the others wait for it at the end.
@@ -34,6 +35,13 @@ def _together(path: Path) -> str:
     """Whole files share a process, and what they start there; a fleet of hosts is so heavy that there is only one."""
     name = str(path.relative_to(_HERE))
     return "hosts" if name.startswith("hosts/") else name
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Generator[Nursery]:
+    """Forks of worker.py and starter.py, for tests that start them again and again."""
+    with Nursery("worker", "starter") as nursery:
+        yield nursery
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
-"""Programs without the second and a half that their imports take: forked, each, from a process that has imported them.
+"""Programs without the second and a half that their imports take: forked from a process that has imported them.
 
-A fork is a process of its own, with its own pid, session, environment and log; it runs the code that the program runs, and
-can be killed, stopped and awaited like it. `python -m tests.nursery MODULE:FUNCTION` is the process that forks: it reads
-requests from its standard input, a line of JSON each, and answers each with a line. When nobody is there to ask any more,
-it kills what it has forked.
+A fork is a process of its own, with its own pid, session, environment and output; it runs the code that the program runs
+and is killed, stopped and awaited like it. `python -m tests.nursery MODULE…` is the process that forks: it reads requests
+from its standard input, a line of JSON each, and answers each with a line. When nobody is there to ask any more, it kills
+what it has forked.
 """
 
+import asyncio
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -15,20 +17,34 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
+from deploy.demo.house import CHECKOUT
 from deploy.demo.program import Program
 
 
-class Nursery:
-    """`with Nursery("tests.chaos.worker:serve", checkout) as nursery:` the code is that of `checkout`."""
+@dataclass(frozen=True)
+class Request:
+    """`function` is a program's `MODULE:FUNCTION`, `words` its sys.argv; `out` and `err` are added to."""
 
-    def __init__(self, function: str, checkout: Path) -> None:
-        self._words = [sys.executable, "-P", "-m", "tests.nursery", function]
+    function: str
+    words: Sequence[str]
+    environment: Mapping[str, str]
+    out: str
+    err: str
+
+
+class Nursery:
+    """`with Nursery("worker", "starter") as nursery:` the code is that of `checkout`."""
+
+    def __init__(self, *modules: str, checkout: Path = CHECKOUT) -> None:
+        self._words = [sys.executable, "-P", "-m", "tests.nursery", *modules]
         self._environment = {**os.environ, "PYTHONPATH": str(checkout)}
         self._asking = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,18 +64,25 @@ class Nursery:
         if self._process is not None:
             self._process.communicate()
 
-    def program(self, name: str, log: Path, environment: Mapping[str, str]) -> "Fork":
-        return Fork(self, name, log, environment)
-
-    def fork(self, log: Path, environment: Mapping[str, str]) -> "Child":
+    def fork(self, request: Request) -> "Child":
         with self._asking:
-            pid = self._ask({"log": str(log), "environment": dict(environment)})
-            return Child(self, pid)
+            return Child(self, self._ask(asdict(request)))
 
     def status(self, pid: int) -> int:
         """How one that has ended did, as `subprocess` says it."""
         with self._asking:
             return self._ask({"ended": pid})
+
+    async def run(self, function: str, words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str, str]:
+        """Exit status, standard output and standard error of one that is waited for."""
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            child = self.fork(Request(function, words, environment, str(out), str(err)))
+            try:
+                status = await asyncio.to_thread(child.wait)
+            finally:
+                child.kill()
+            return status, out.read_text(), err.read_text()
 
     def _ask(self, what: dict[str, Any]) -> int:
         process = self._process
@@ -80,6 +103,8 @@ class Child:
     def __init__(self, nursery: Nursery, pid: int) -> None:
         self._nursery = nursery
         self._end = os.pidfd_open(pid)
+        weakref.finalize(self, os.close, self._end)
+        self._noting = threading.Lock()
         self.pid = pid
         self.returncode: int | None = None
 
@@ -101,23 +126,25 @@ class Child:
 
     def _ended(self, within: float | None) -> int | None:
         if self.returncode is None and select.select([self._end], [], [], within)[0]:
-            self.returncode = self._nursery.status(self.pid)
-            os.close(self._end)
+            with self._noting:
+                if self.returncode is None:
+                    self.returncode = self._nursery.status(self.pid)
         return self.returncode
 
 
 class Fork(Program):
-    """A program that a nursery forks."""
+    """A program that a nursery forks, whose whole environment is given; both of its outputs go to its log."""
 
-    def __init__(self, nursery: Nursery, name: str, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, nursery: Nursery, function: str, name: str, log: Path, environment: Mapping[str, str]) -> None:
         super().__init__(name, [name], log, environment)
-        self._nursery = nursery
+        self._nursery, self._function = nursery, function
 
     def begun(self) -> Child:
-        return self._nursery.fork(self.log, {**os.environ, **self.environment})
+        log = str(self.log)
+        return self._nursery.fork(Request(self._function, [self.name], self.environment, log, log))
 
 
-def _serve(main: Callable[[], NoReturn]) -> None:
+def _serve() -> None:
     """Until nobody asks any more."""
     answers, living = os.dup(1), set[int]()
     # Nothing that a fork prints is an answer.
@@ -133,7 +160,7 @@ def _serve(main: Callable[[], NoReturn]) -> None:
             answer = os.fork()
             if answer == 0:
                 os.close(answers)
-                _become(main, asked["log"], asked["environment"])
+                _become(Request(**asked))
             living.add(answer)
         os.write(answers, f"{answer}\n".encode())
     for pid in living:
@@ -141,22 +168,25 @@ def _serve(main: Callable[[], NoReturn]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _become(main: Callable[[], NoReturn], log: str, environment: Mapping[str, str]) -> NoReturn:
-    """What a program is when it starts: its own session, environment and streams, nothing of the nursery's."""
+def _become(asked: Request) -> NoReturn:
+    """What a program is when it starts: its own session, words, environment and streams, nothing of the nursery's."""
     os.setsid()
-    nothing, output = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    for stream, file in ((0, nothing), (1, output), (2, output)):
+    opened = functools.partial(os.open, flags=os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode=0o644)
+    files = [os.open(os.devnull, os.O_RDONLY), opened(asked.out), opened(asked.err)]
+    for stream, file in enumerate(files):
         os.dup2(file, stream)
-    os.closerange(3, max(nothing, output) + 1)
+    os.closerange(3, max(files) + 1)
     os.environ.clear()
-    os.environ.update(environment)
-    time.tzset()
+    os.environ.update(asked.environment)
+    sys.argv = list(asked.words)
+    module, _, function = asked.function.partition(":")
     try:
-        main()
+        getattr(importlib.import_module(module), function)()
     finally:
         os._exit(1)
 
 
 if __name__ == "__main__":
-    module, _, function = sys.argv[1].partition(":")
-    _serve(getattr(importlib.import_module(module), function))
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
+    _serve()

@@ -96,7 +96,11 @@ class House:
 
     async def starter(self, *words: str) -> str:
         """What `starter.py` with these words prints; RuntimeError when it ends other than well."""
-        return await output_of(self.starter_words(*words), self.environment)
+        return printed("starter.py", *await self.run_starter(*words))
+
+    async def run_starter(self, *words: str, **variables: str) -> tuple[int, str, str]:
+        """Exit status, standard output and standard error of `starter.py` with these words."""
+        return await run_of(self.starter_words(*words), {**self.environment, **variables})
 
     def starter_words(self, *words: str) -> list[str]:
         return [sys.executable, str(CHECKOUT / "starter.py"), *words]
@@ -166,9 +170,13 @@ async def status_of(handle: WorkflowHandle[Any, Any]) -> Status:
 
 async def output_of(words: list[str], environment: dict[str, str]) -> str:
     """What it prints; RuntimeError when it ends other than well."""
-    code, out, err = await run_of(words, environment)
-    if code:
-        raise RuntimeError(f"{words[0]} ended with {code}: {err}{out}")
+    return printed(words[0], *await run_of(words, environment))
+
+
+def printed(program: str, status: int, out: str, err: str) -> str:
+    """What it printed; RuntimeError when it ended other than well."""
+    if status:
+        raise RuntimeError(f"{program} ended with {status}: {err}{out}")
     return out
 
 

@@ -17,9 +17,10 @@ from deploy.sandbox.sandbox_project import project_document, to_toml
 from tests.chaos.fault import write_shots
 from tests.chaos.points import FOLDER
 from tests.chaos.worker import SANDBOX
-from tests.nursery import Nursery
+from tests.nursery import Fork, Nursery
 
 WORKERS = 3
+WORKER = "tests.chaos.worker"
 _PIPELINE_SECONDS = 0.1
 _WORKER_WITHIN = 180.0
 
@@ -96,8 +97,8 @@ class ChaosHouse(House):
 
     def _another(self) -> Program:
         number = next(self._worker_numbers)
-        log = self.logs / f"worker-{number}.log"
-        program = self._nursery.program(f"worker-{number}", log, {**self.environment, **self.worker_environment()})
+        name, environment = f"worker-{number}", {**os.environ, **self.environment, **self.worker_environment()}
+        program = Fork(self._nursery, f"{WORKER}:serve", name, self.logs / f"{name}.log", environment)
         program.start()
         self._ever.append(program)
         return program

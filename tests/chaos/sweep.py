@@ -10,12 +10,11 @@ from typing import Self
 
 from deploy.demo.house import CHECKOUT
 from tests.chaos.cells import Cell, shots
-from tests.chaos.house import ChaosHouse, opened
+from tests.chaos.house import WORKER, ChaosHouse, opened
 from tests.chaos.run import GATE, RELEASE, ROLLBACK, Player, Run
 from tests.chaos.service import passed
 from tests.nursery import Nursery
 
-CREW = "tests.chaos.worker:serve"
 _TRIES_TO_REACH = 3
 _NOT_PASSED = "was never passed"
 
@@ -73,7 +72,7 @@ class Houses:
 
     def __init__(self, root: Path, count: int, checkout: Path = CHECKOUT, soak: str = "1s") -> None:
         self._root, self._count, self._soak = root, count, soak
-        self._nursery = Nursery(CREW, checkout)
+        self._nursery = Nursery(WORKER, checkout=checkout)
         self.players: list[Player] = []
         self.open: list[ChaosHouse] = []
 

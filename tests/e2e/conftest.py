@@ -15,11 +15,15 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from deploy.demo.house import House, run_of, status_of
+from deploy.demo.house import House, status_of
 from deploy.demo.outside import Outside
 from runbook import names
 from runbook.status import State, Status
+from tests.forking_house import ForkingHouse
+from tests.nursery import Nursery
 
+# Each look is a task for the worker.
+_LOOK_EVERY = 0.1
 _numbers = itertools.count(1)
 
 
@@ -64,7 +68,7 @@ class Play:
             if reached(status):
                 return status
             assert time.monotonic() < deadline, f"at {status.stage}: {status.needs} {status.messages} {status.summary}"
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(_LOOK_EVERY)
 
     async def at_gate(self) -> Status:
         return await self.until(lambda status: status.gate is not None and status.gate.open)
@@ -87,7 +91,7 @@ class Play:
 
     async def refused(self, *words: str) -> str:
         """The one line with which `starter.py` refuses this, with exit status 2."""
-        code, out, err = await run_of(self.house.starter_words(*words), self.house.environment)
+        code, out, err = await self.house.run_starter(*words)
         assert code == 2, f"{code}: {out}{err}"
         lines = err.strip().splitlines()
         assert len(lines) == 1, err
@@ -110,9 +114,12 @@ class Play:
 
 
 @pytest.fixture(scope="session")
-def house() -> Generator[House]:
+def house(nursery: Nursery) -> Generator[House]:
     # A short path: the engines' UNIX sockets are below it.
-    with tempfile.TemporaryDirectory(prefix="rr-") as folder, House(Path(folder), pipeline_seconds=0.3) as house:
+    with (
+        tempfile.TemporaryDirectory(prefix="rr-") as folder,
+        ForkingHouse(Path(folder), nursery, pipeline_seconds=0.3) as house,
+    ):
         house.start_worker()
         yield house
 

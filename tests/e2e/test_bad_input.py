@@ -82,9 +82,8 @@ async def test_a_missing_token_is_named(play: Play, project_file: Path) -> None:
 
 
 async def test_an_unreachable_temporal_is_one_line(play: Play) -> None:
-    environment = {**play.house.environment, "TEMPORAL_ADDRESS": "127.0.0.1:9"}
-    words = play.house.starter_words("start", "shop", "1.0.0", "--as", "carol")
-    code, _, err = await run_of(words, environment)
+    words = ("start", "shop", "1.0.0", "--as", "carol")
+    code, _, err = await play.house.run_starter(*words, TEMPORAL_ADDRESS="127.0.0.1:9")
     assert code == 2
     assert len(err.strip().splitlines()) == 1
     assert "127.0.0.1:9" in err

@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import ScheduleActionExecutionStartWorkflow, WorkflowExecutionStatus
 
 from console.exit_status import ExitStatus
-from deploy.demo.house import House, run_of
+from deploy.demo.house import House
 from deploy.sandbox.sandbox_facts import HostFacts
 from runbook import names
 from runbook.status import Outcome
@@ -47,7 +47,7 @@ async def released(play: Play) -> None:
 
 async def drift(play: Play, *words: str) -> dict[str, Any]:
     """What `starter.py drift shop --json` answers, with the exit status that it ended with."""
-    code, out, err = await run_of(play.house.starter_words("drift", "shop", *words, "--json"), play.house.environment)
+    code, out, err = await play.house.run_starter("drift", "shop", *words, "--json")
     assert out, err
     said: dict[str, Any] = json.loads(out.splitlines()[-1])
     assert said.get("exit_status", code) == code
@@ -169,7 +169,6 @@ async def test_an_unknown_project_is_one_line(play: Play) -> None:
 
 
 async def test_a_temporal_that_is_away_is_one_line(play: Play) -> None:
-    words = play.house.starter_words("drift", "shop")
-    code, _, err = await run_of(words, {**play.house.environment, "TEMPORAL_ADDRESS": "127.0.0.1:1"})
+    code, _, err = await play.house.run_starter("drift", "shop", TEMPORAL_ADDRESS="127.0.0.1:1")
     assert (code, len(err.splitlines())) == (2, 1)
     assert "Temporal does not answer at 127.0.0.1:1" in err

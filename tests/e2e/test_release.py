@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from deploy.demo.house import run_of
 from runbook import names
 from runbook.status import Outcome
 from tests.e2e.conftest import Play
@@ -95,8 +94,8 @@ async def test_a_lane_that_is_held_says_who_holds_it_and_where_it_is(play: Play)
 
 async def test_wait_follows_to_the_end_and_the_exit_status_says_the_outcome(play: Play) -> None:
     await play.house.publish(play.version)
-    words = play.house.starter_words("start", "shop", play.version, "--as", "carol", "--wait", "--json")
-    waiting = asyncio.create_task(run_of(words, play.house.environment))
+    words = ("start", "shop", play.version, "--as", "carol", "--wait", "--json")
+    waiting = asyncio.create_task(play.house.run_starter(*words))
     await play.until_started()
     status = await play.at_gate()
     await play.house.starter("reject", "shop", "--comment", "no", "--digest", status.digest, "--as", "alice")

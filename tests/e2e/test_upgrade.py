@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from deploy.demo.house import CHECKOUT, output_of
+from deploy.demo.house import CHECKOUT, printed
 from deploy.demo.program import Program
 from runbook import steps
 from runbook.status import Outcome
@@ -60,8 +60,8 @@ class Upgrade:
     async def start(self) -> str:
         """A new version's release; its commit."""
         commit = await self.play.house.publish(self.play.version)
-        environment = {**self.play.house.environment, "RUNBOOK_TASK_QUEUE": self.queue}
-        await output_of(self.play.house.starter_words("start", "shop", self.play.version, "--as", "carol"), environment)
+        words = ("start", "shop", self.play.version, "--as", "carol")
+        printed("starter.py", *await self.play.house.run_starter(*words, RUNBOOK_TASK_QUEUE=self.queue))
         return commit
 
     async def finishes(self, commit: str) -> None:
