@@ -7,6 +7,7 @@ from datetime import datetime
 from activities.clients.forge_call import ForgeCall
 from activities.clients.forge_json import Row, row, rows, text, whole
 from activities.errors import Refused, Unreachable
+from activities.heartbeat import ended
 
 _COLOUR = "#b60205"
 
@@ -89,14 +90,22 @@ async def _once(
 ) -> tuple[Row, bool]:
     """The oldest that is there, made if there is none; of two made at the same moment everybody drops the younger."""
     found = await look()
-    existed = bool(found)
-    if not existed:
-        found = await _made(look, make)
+    if found:
+        return await _oldest(found, drop), True
+
+    async def made() -> Row:
+        return await _oldest(await _made(look, make), drop)
+
+    # An attempt that froze before it asked, and is told to stop when it wakes, still looks whether it came second.
+    return await ended(made()), False
+
+
+async def _oldest(found: list[Row], drop: Callable[[Row], Awaitable[None]]) -> Row:
     kept, *younger = found
     for extra in younger:
         if _author(extra) == _author(kept):
             await drop(extra)
-    return kept, existed
+    return kept
 
 
 async def _made(look: Callable[[], Awaitable[list[Row]]], make: Callable[[], Awaitable[Row]]) -> list[Row]:

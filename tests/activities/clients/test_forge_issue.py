@@ -143,6 +143,29 @@ async def test_of_two_opened_at_the_same_moment_the_older_stays(tmp_path: Path) 
     assert [issue["number"] for issue in board.issues] == [1]
 
 
+async def test_an_attempt_that_is_told_to_stop_while_it_opens_one_still_drops_it_when_it_comes_second(
+    tmp_path: Path,
+) -> None:
+    """It froze before it asked; another attempt has opened the issue by the time it wakes, and it is cancelled."""
+    board, asked, woken = Board(), asyncio.Event(), asyncio.Event()
+
+    async def frozen(request: Request) -> Response:
+        asked.set()
+        await woken.wait()
+        return await board.open(request)
+
+    board.answers["POST /issues"] = frozen
+    async with odd(tmp_path, answers=board.answers) as (_, repository):
+        opening = asyncio.create_task(postmortem(repository))
+        await asked.wait()
+        board.holds(1, "postmortem run-1")
+        opening.cancel()
+        woken.set()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    assert [issue["number"] for issue in board.issues] == [1]
+
+
 async def test_a_second_one_that_may_not_be_deleted_is_closed(tmp_path: Path) -> None:
     board = Board()
     board.may_delete = False
