@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.errors import NotYet, StepError
+from activities.errors import NotYet, StepError, Unreachable
 from activities.heartbeat import beating
 from runbook import names, steps
 from runbook.message import LONGEST_LINE, LONGEST_MESSAGE, MOST_LINES, Finding, Order
@@ -16,6 +16,8 @@ from runbook.record import Entry
 from runbook.trouble import Cause
 
 log = structlog.stdlib.get_logger()
+
+_PAUSE = 0.5
 
 
 class Keeper(Protocol):
@@ -25,19 +27,19 @@ class Keeper(Protocol):
 
 
 class StepInterceptor(Interceptor):
-    """Give this to the worker, once."""
+    """Give this to the worker, once. For `patience` seconds a row that can't be kept is tried again before the attempt fails."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
+    def __init__(self, keeper: Keeper, patience: float = 15.0) -> None:
+        self._keeper, self._patience = keeper, patience
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - Temporal's name
-        return _Inbound(next, self._keeper)
+        return _Inbound(next, self._keeper, self._patience)
 
 
 class _Inbound(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, keeper: Keeper) -> None:  # noqa: A002 - Temporal's name
+    def __init__(self, next: ActivityInboundInterceptor, keeper: Keeper, patience: float) -> None:  # noqa: A002 - Temporal's name
         super().__init__(next)
-        self._keeper = keeper
+        self._keeper, self._patience = keeper, patience
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - Temporal's name
         info = activity.info()
@@ -94,7 +96,22 @@ class _Inbound(ActivityInboundInterceptor):
             evidence=evidence[:MOST_LINES],
             version=order.ref.version,
         )
-        await self._keeper.keep(order, [entry])
+        await self._insist(order, entry)
+
+    async def _insist(self, order: Order, entry: Entry) -> None:
+        """A ledger that is away or locked for a moment must not cost what was done: a step may have few tries."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._patience
+        while True:
+            try:
+                await self._keeper.keep(order, [entry])
+            except Unreachable as away:
+                if clock() >= until:
+                    raise
+                log.warning("the ledger can't be written, trying again", why=str(away))
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
 
 
 def _said(error: Exception) -> str:

@@ -122,7 +122,7 @@ VERIFY_ARTIFACT = Step(
 SCAN = Step(
     name="scan", title="Scan the image", number="4b", stage="scan",
     order=artifact.ImageToScan, finding=command.FinishedCommand, effect=Effect.LOOKS,
-    limit=timedelta(hours=1), retry=_tries(3),
+    limit=timedelta(hours=1), retry=_tries(4),
 )
 STAGE = Step(
     name="stage", title="Staging runs the candidate", number="5", stage="staging",
@@ -137,7 +137,7 @@ REHEARSE = Step(
 SMOKE_TEST = Step(
     name="smoke-test", title="Staging smoke test", number="5", stage="staging",
     order=command.SmokeTest, finding=command.FinishedCommand, effect=Effect.LOOKS,
-    limit=timedelta(hours=2), retry=_tries(3), trouble=trouble.SMOKE_FAILED,
+    limit=timedelta(hours=2), retry=_tries(4), trouble=trouble.SMOKE_FAILED,
 )
 VERIFY_SIGNATURE = Step(
     name="verify-signature", title="Verify an approval's signature", number="6", on_board=False,

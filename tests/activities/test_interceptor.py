@@ -23,12 +23,16 @@ LONG = ["x" * 100_000] * 100
 
 
 class Kept:
-    """A ledger in memory."""
+    """A ledger in memory; it is `away` so many times first."""
 
-    def __init__(self) -> None:
+    def __init__(self, away: int = 0) -> None:
         self.entries: list[Entry] = []
+        self.away = away
 
     async def keep(self, order: Order, entries: list[Entry]) -> str:
+        if self.away:
+            self.away -= 1
+            raise Unreachable("the ledger is locked")
         self.entries += entries
         return ""
 
@@ -45,7 +49,7 @@ class Told(ActivityInboundInterceptor):
         return self._end
 
 
-async def performed(end: FinishedCommand | Exception, kept: Kept) -> FinishedCommand:
+async def performed(end: FinishedCommand | Exception, kept: Kept, patience: float = 15) -> FinishedCommand:
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(
         ActivityEnvironment.default_info(),
@@ -53,7 +57,7 @@ async def performed(end: FinishedCommand | Exception, kept: Kept) -> FinishedCom
         activity_type=steps.UAT.name,
         attempt=3,
     )
-    inbound = StepInterceptor(kept).intercept_activity(Told(end))
+    inbound = StepInterceptor(kept, patience).intercept_activity(Told(end))
     asked = ExecuteActivityInput(fn=performed, args=[Order(ref=REF)], executor=None, headers={})
     found: FinishedCommand = await environment.run(inbound.execute_activity, asked)
     return found
@@ -77,3 +81,14 @@ async def test_a_failure_is_bounded(error: Exception) -> None:
     for table in failed.value.details:
         assert len(table["evidence"]) == MOST_LINES
         assert {len(line) for line in table["evidence"]} == {LONGEST_LINE}
+
+
+async def test_what_was_done_is_not_lost_to_a_ledger_that_is_away_for_a_moment() -> None:
+    kept = Kept(away=2)
+    assert (await performed(FinishedCommand(summary="passed", seconds=1), kept)).summary == "passed"
+    assert [entry.outcome for entry in kept.entries] == ["done"]
+
+
+async def test_a_ledger_that_stays_away_fails_the_attempt() -> None:
+    with pytest.raises(ApplicationError, match="the ledger is locked"):
+        await performed(FinishedCommand(summary="passed", seconds=1), Kept(away=100), patience=0)

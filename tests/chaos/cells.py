@@ -11,8 +11,9 @@ from tests.chaos.run import GATE, RELEASE, ROLLBACK
 
 _MOST_LONG = 2
 _HOST_AFTER_HOST = {steps.SWAP.name, steps.HEALTH.name}
-# Two deaths of a worker are all that these bear before they ask for a person.
+# Each of these steps bears three deaths of a worker before it asks for a person.
 _FEW_TRIES = {steps.UAT.name, steps.SCAN.name, steps.SMOKE_TEST.name}
+_PREREQUISITES, _MOST_TOGETHER = "prerequisites", 2
 _FIRST_ROW = "[release ordered]"
 _ASIDE = {steps.NOTIFY.name, steps.REMIND.name, steps.LEDGER.name}
 
@@ -22,6 +23,10 @@ class Cell:
     scenario: str
     point: str
     fault: str
+
+    @property
+    def step(self) -> str:
+        return "/".join(self.point.split("/")[:2])
 
     @property
     def phase(self) -> str:
@@ -34,7 +39,7 @@ class Cell:
         if self.fault in ON_THE_WIRE and bare not in _FEW_TRIES:
             return f"{kind}/{name}@{host}"
         if _FIRST_ROW in name or any(bare == each.name for each in steps.PREREQUISITES):
-            return "prerequisites"
+            return _PREREQUISITES
         return f"{kind}/{bare}@{host}" if bare in _HOST_AFTER_HOST else f"{kind}/{bare}"
 
 
@@ -61,7 +66,7 @@ def chosen(
 
 
 def packed(cells: list[Cell], most: int) -> list[list[Cell]]:
-    """Runs of at most so many cells of one scenario, no two of them in one phase."""
+    """Runs of at most so many cells of one scenario, no two of them in one phase, or two steps of the prerequisites'."""
     runs: list[list[Cell]] = []
     for cell in cells:
         for run in runs:
@@ -78,6 +83,8 @@ def shots(run: list[Cell]) -> list[Shot]:
 
 
 def _fits(cell: Cell, run: list[Cell]) -> bool:
-    if run[0].scenario != cell.scenario or cell.phase in {other.phase for other in run}:
+    beside = [other for other in run if other.phase == cell.phase]
+    room = _MOST_TOGETHER if cell.phase == _PREREQUISITES else 1
+    if run[0].scenario != cell.scenario or len(beside) >= room or cell.step in {other.step for other in beside}:
         return False
     return cell.fault != TEMPORAL_20 or sum(other.fault == TEMPORAL_20 for other in run) < _MOST_LONG

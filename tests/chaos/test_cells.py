@@ -41,11 +41,13 @@ def test_the_seed_decides_the_sample_and_the_filters_what_is_in_it() -> None:
     assert {cell.point for cell in pushes} == {"release/tag/git push:before"}
 
 
-def test_no_two_faults_of_a_run_hit_the_same_phase() -> None:
+def test_no_two_faults_of_a_run_hit_the_same_phase_but_for_two_steps_of_the_prerequisites() -> None:
     runs = packed(all_cells(POINTS), 4)
     assert sum(map(len, runs)) == len(all_cells(POINTS))
     for run in runs:
-        assert len({cell.phase for cell in run}) == len(run)
+        together = [cell.step for cell in run if cell.phase == "prerequisites"]
+        assert len(together) == len(set(together)) <= 2
+        assert len({cell.phase for cell in run}) == len(run) - max(0, len(together) - 1)
         assert len({cell.scenario for cell in run}) == 1
         assert [shot.number for shot in shots(run)] == list(range(1, len(run) + 1))
 
