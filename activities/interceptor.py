@@ -107,7 +107,7 @@ class _Inbound(ActivityInboundInterceptor):
                 await self._keeper.keep(order, [entry])
             except Unreachable as away:
                 if clock() >= until:
-                    raise
+                    raise _as_failure(away) from away
                 log.warning("the ledger can't be written, trying again", why=str(away))
                 await asyncio.sleep(_PAUSE)
             else:
