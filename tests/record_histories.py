@@ -14,14 +14,22 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from process.ending import end
+from runbook import names
 from tests.workflows.conftest import lane_of_tests, server_found
-from tests.workflows.scenarios import HAS_CHILD, STORIES, told
+from tests.workflows.scenarios import DRIFT_CHECKS, HAS_CHILD, STORIES, told
 
 FOLDER = Path(__file__).with_name("histories")
 CHILD = "-child"
 
 # What tells of the machine that recorded it.
 _MACHINE = {"identity", "stickyTaskQueue", "workerVersion", "binaryChecksum", "stackTrace"}
+
+
+def lane_of(name: str) -> str:
+    """The workflow id of the run of which this history is."""
+    if name in DRIFT_CHECKS:
+        return names.drift_check("shop")
+    return names.rollback_lane("shop") if name.endswith(CHILD) else names.lane("shop")
 
 
 def scrubbed(value: Any) -> Any:

@@ -19,9 +19,9 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from process.ending import end
-from runbook import names
 from tests.empty_workflow import EMPTY, Empty, empty_history
-from tests.record_histories import CHILD, FOLDER
+from tests.record_histories import FOLDER, lane_of
+from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
@@ -48,7 +48,7 @@ async def measured(times: int, *, sandboxed: bool) -> dict[str, list[Took]]:
     restrictions = SandboxRestrictions.default.with_passthrough_modules("runbook", "semver")
     runner = SandboxedWorkflowRunner(restrictions=restrictions) if sandboxed else UnsandboxedWorkflowRunner()
     replayer = Replayer(
-        workflows=[ReleaseWorkflow, RollbackWorkflow, Empty],
+        workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow, Empty],
         data_converter=pydantic_data_converter,
         workflow_runner=runner,
     )
@@ -57,8 +57,7 @@ async def measured(times: int, *, sandboxed: bool) -> dict[str, list[Took]]:
     took: dict[str, list[Took]] = {name: [] for name in told}
     for turn in range(times + 1):
         for name, history in told.items():
-            lane = names.rollback_lane("shop") if name.endswith(CHILD) else names.lane("shop")
-            one = await replayed(replayer, lane, history)
+            one = await replayed(replayer, lane_of(name), history)
             if turn:  # the first is for warming up
                 took[name].append(one)
     return took

@@ -19,7 +19,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from process.attributes import OURS
 from runbook import names
@@ -159,12 +159,14 @@ class LaneOfTests:
 
     @contextlib.asynccontextmanager
     async def working(self, **options: Any) -> AsyncGenerator[Worker]:
+        """Without the SDK's sandbox, which costs more than all the rest: the stories on a real server run in it."""
         async with Worker(
             self.client,
             task_queue=self.queue,
             workflows=[self.release, RollbackWorkflow, DriftWorkflow],
             activities=self.crew.activities(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=50),
+            workflow_runner=UnsandboxedWorkflowRunner(),
             **options,
         ) as worker:
             yield worker

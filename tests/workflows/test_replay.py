@@ -9,11 +9,11 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from runbook import names
-from tests.record_histories import CHILD, FOLDER, scrubbed
+from tests.empty_workflow import EMPTY
+from tests.record_histories import CHILD, FOLDER, lane_of, scrubbed
+from tests.replay_times import measured
 from tests.workflows.brief_release import LONGEST, BriefRelease
-from tests.workflows.conftest import ROLLBACK_OF_SHOP
-from tests.workflows.scenarios import DRIFT_CHECKS, HAS_CHILD, STORIES
+from tests.workflows.scenarios import HAS_CHILD, STORIES
 from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -22,12 +22,9 @@ RECORDED = sorted(FOLDER.glob("*.json"))
 
 
 async def replay(name: str, history: str, release: type[ReleaseWorkflow] = ReleaseWorkflow) -> None:
-    lane = ROLLBACK_OF_SHOP if name.endswith(CHILD) else names.lane("shop")
-    if name in DRIFT_CHECKS:
-        lane = names.drift_check("shop")
     replayer = Replayer(workflows=[release, RollbackWorkflow, DriftWorkflow], data_converter=pydantic_data_converter)
     try:
-        await replayer.replay_workflow(WorkflowHistory.from_json(lane, history))
+        await replayer.replay_workflow(WorkflowHistory.from_json(lane_of(name), history))
     except Exception as error:
         raise AssertionError(
             f"{name}: a run that began with an earlier version goes another way with this one: put what changed in "
@@ -46,6 +43,10 @@ async def test_a_gate_of_an_earlier_version_stays_in_its_run_however_long_that_i
     history = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
     assert len(json.loads(history)["events"]) > LONGEST
     await replay(name, history, BriefRelease)
+
+
+async def test_how_long_each_takes_can_be_measured() -> None:
+    assert set(await measured(0, sandboxed=False)) == {EMPTY, *(path.stem for path in RECORDED)}
 
 
 def test_there_is_a_history_of_every_kind() -> None:
