@@ -10,7 +10,7 @@ from tests.nursery import Nursery
 from tests.servers import TemporalServer, temporal_server
 
 # Whatever takes long begins first, or all the others wait for it at the end.
-_FIRST = ("chaos", "hosts", "e2e", "browser", "workflows", "test_starter.py", "test_worker.py")
+_FIRST = ("hosts", "e2e", "browser", "workflows", "test_starter.py", "test_worker.py")
 _HERE = Path(__file__).parent
 
 

@@ -7,29 +7,42 @@ import re
 import pytest
 
 from runbook import names
-from runbook.status import Outcome
+from runbook.status import Outcome, Status
 from tests.e2e.conftest import Play
 
 pytestmark = pytest.mark.e2e
 
 
-async def test_a_release_ends_with_one_of_everything(play: Play) -> None:
+async def test_a_release_ends_with_one_of_everything_tells_what_users_missed_and_keeps_its_secrets(play: Play) -> None:
     commit = await play.start()
     await play.approve(await play.at_gate())
     status = await play.ended()
     assert status.outcome is Outcome.RELEASED, status.summary
     await play.assert_one_of_everything(commit)
+    await assert_downtime_is_told(play, status)
+    await assert_no_secret_is_in_history_ledger_or_log(play)
 
 
-async def test_what_the_users_missed_is_on_the_board_and_in_the_release(play: Play) -> None:
-    await play.start()
-    await play.approve(await play.at_gate())
-    status = await play.ended()
+async def assert_downtime_is_told(play: Play, status: Status) -> None:
+    """On the board and in the forge's release."""
     swaps = [row.finding for row in status.rows if row.name == "swap"]
     assert swaps
     assert all("requests failed" in found for found in swaps), swaps
     [release] = await play.outside.releases(play.version)
     assert "| Downtime |" in release["body"]
+
+
+async def assert_no_secret_is_in_history_ledger_or_log(play: Play) -> None:
+    history = json.dumps((await play.handle.fetch_history()).to_json_dict())
+    database = b"".join(path.read_bytes() for path in play.outside.ledger_file().parent.glob("ledger*"))
+    logs = b"".join(path.read_bytes() for path in play.house.logs.glob("worker*.log"))
+    assert len(database) > 1000
+    assert b"step done" in logs
+    for secret in play.house.secret_values():
+        assert len(secret) > 7
+        assert secret not in history
+        assert secret.encode() not in database
+        assert secret.encode() not in logs
 
 
 async def test_a_rehearsed_rollback_is_shown_at_the_gate(play: Play) -> None:
@@ -63,22 +76,6 @@ async def test_another_digest_does_not_pass_the_gate_and_the_board_says_why(play
     assert refused.gate.open
     await play.house.starter("reject", "shop", "--comment", "only a test", "--digest", status.digest, "--as", "bob")
     assert (await play.ended()).outcome is Outcome.REJECTED
-
-
-async def test_no_secret_is_in_the_history_the_ledger_or_a_log(play: Play) -> None:
-    await play.start()
-    await play.approve(await play.at_gate())
-    await play.ended()
-    history = json.dumps((await play.handle.fetch_history()).to_json_dict())
-    database = b"".join(path.read_bytes() for path in play.outside.ledger_file().parent.glob("ledger*"))
-    logs = b"".join(path.read_bytes() for path in play.house.logs.glob("worker*.log"))
-    assert len(database) > 1000
-    assert b"step done" in logs
-    for secret in play.house.secret_values():
-        assert len(secret) > 7
-        assert secret not in history
-        assert secret.encode() not in database
-        assert secret.encode() not in logs
 
 
 async def test_a_lane_that_is_held_says_who_holds_it_and_where_it_is(play: Play) -> None:
