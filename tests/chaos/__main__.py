@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 import tempfile
@@ -12,13 +11,14 @@ from deploy.demo.house import CHECKOUT
 from process.ending import end
 from tests.chaos.cells import Cell, all_cells, chosen, packed
 from tests.chaos.fault import ALL
+from tests.chaos.quiet import quieten
 from tests.chaos.report import written
 from tests.chaos.sweep import Houses, recorded, sweep
 
 
 def main() -> int:
     asked = _arguments().parse_args()
-    logging.disable(logging.WARNING)
+    quieten()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         return asyncio.run(_sweep(asked, Path(asked.root or folder)))
 

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import statistics
@@ -18,6 +17,7 @@ from process.ending import end
 from runbook import steps
 from tests.chaos.fault import KILL, KILL_OWNER, Shot, read_shots
 from tests.chaos.house import ChaosHouse
+from tests.chaos.quiet import quieten
 from tests.chaos.report import machine
 from tests.chaos.run import GATE_OPEN, RELEASE, Player, Run
 from tests.chaos.service import passed
@@ -132,7 +132,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.recovery", description=__doc__)
     parser.add_argument("--count", type=int, default=20)
     asked = parser.parse_args()
-    logging.disable(logging.WARNING)
+    quieten()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         return asyncio.run(_measure(Path(folder), asked.count))
 
