@@ -2,10 +2,12 @@
 
 import logging
 
-from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.runtime import Runtime
+
+from process.telemetry import silent_runtime
 
 
 def quieten() -> None:
     """Call it before the first client of Temporal is made."""
     logging.disable(logging.WARNING)
-    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
+    Runtime.set_default(silent_runtime())
