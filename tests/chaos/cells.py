@@ -13,7 +13,9 @@ _MOST_LONG = 2
 _HOST_AFTER_HOST = {steps.SWAP.name, steps.HEALTH.name}
 # Each of these steps bears three deaths of a worker before it asks for a person.
 _FEW_TRIES = {steps.UAT.name, steps.SCAN.name, steps.SMOKE_TEST.name}
-_PREREQUISITES, _MOST_TOGETHER = "prerequisites", 2
+_PREREQUISITES, _BESIDE = "prerequisites", "aside"
+# How many of one run may hit a phase that has many steps, each another one: the others have one each.
+_MOST_TOGETHER = {_PREREQUISITES: 2, _BESIDE: 3}
 _FIRST_ROW = "[release ordered]"
 _ASIDE = {steps.NOTIFY.name, steps.REMIND.name, steps.LEDGER.name}
 
@@ -35,7 +37,7 @@ class Cell:
         name, _, host = step.partition("/")[0].partition("@")
         bare = name.partition("[")[0]
         if bare in _ASIDE and _FIRST_ROW not in name:
-            return "aside"
+            return _BESIDE
         if self.fault in ON_THE_WIRE and bare not in _FEW_TRIES:
             return f"{kind}/{name}@{host}"
         if _FIRST_ROW in name or any(bare == each.name for each in steps.PREREQUISITES):
@@ -66,7 +68,7 @@ def chosen(
 
 
 def packed(cells: list[Cell], most: int) -> list[list[Cell]]:
-    """Runs of at most so many cells of one scenario, no two of them in one phase, or two steps of the prerequisites'."""
+    """Runs of at most so many cells of one scenario, no two of them in one phase that is one step's."""
     runs: list[list[Cell]] = []
     for cell in cells:
         for run in runs:
@@ -84,7 +86,7 @@ def shots(run: list[Cell]) -> list[Shot]:
 
 def _fits(cell: Cell, run: list[Cell]) -> bool:
     beside = [other for other in run if other.phase == cell.phase]
-    room = _MOST_TOGETHER if cell.phase == _PREREQUISITES else 1
+    room = _MOST_TOGETHER.get(cell.phase, 1)
     if run[0].scenario != cell.scenario or len(beside) >= room or cell.step in {other.step for other in beside}:
         return False
     return cell.fault != TEMPORAL_20 or sum(other.fault == TEMPORAL_20 for other in run) < _MOST_LONG
