@@ -107,8 +107,10 @@ class GitClient:
             if done.code:
                 raise Unreachable(f"could not check out {commit[:12]}: {told(done)}", evidence=lines_of(done))
         status = await self._git.run(["status", "--porcelain"], at=folder)
-        if status.code or status.out:
-            lines = [*status.text.splitlines(), *lines_of(status)][:20]
+        if status.code:
+            raise Unreachable(f"could not look at the checkout of {commit[:12]}: {told(status)}")
+        if status.out:
+            lines = status.text.splitlines()[:20]
             raise Refused(f"the checkout of {commit[:12]} is not clean: {lines[0]}", evidence=lines)
 
     async def _stands(self, remote: Remote, tag: str, commit: str) -> bool:

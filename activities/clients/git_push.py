@@ -31,12 +31,16 @@ class TagPush:
 
     async def make(self, mirror: Path, commit: str, tag: str, message: str) -> str:
         """The id of the tag's object. The same words give the same object: its date is the commit's."""
+        if (await self._git.run(["check-ref-format", f"refs/tags/{tag}"], at=mirror)).code:
+            raise Refused(f"git takes no tag that is called {tag}: give the release another version")
         dated = await self._git.run(["log", "-1", "--format=%ct", commit, "--"], at=mirror)
         head = f"object {commit}\ntype commit\ntag {tag}\ntagger {self._tagger.name} <{self._tagger.email}>"
         text = f"{head} {dated.text.strip()} +0000\n\n{message.strip() or tag}\n"
         made = await self._git.run(["mktag"], at=mirror, feed=text.encode())
         if made.code:
-            raise Refused(f"could not make tag {tag} on {commit[:12]}: {told(made)}", evidence=lines_of(made))
+            # The name is one, so it is the worker: a full disk, say, which somebody will clear.
+            what = f"could not make tag {tag} on {commit[:12]} in {mirror}: {told(made)}; look at the worker's disk"
+            raise Unreachable(what, evidence=lines_of(made))
         return made.text.strip()
 
     async def push(self, mirror: Path, remote: Remote, tag: str, made: str) -> StepError | None:

@@ -1,6 +1,7 @@
 """The tag, against real repositories and real hooks: once, on its commit, whoever is killed or quicker."""
 
 import asyncio
+import resource
 import signal
 import subprocess
 import sys
@@ -119,8 +120,21 @@ async def test_a_line_that_breaks_before_the_remote_took_it_is_tried_again(origi
 
 
 async def test_a_tag_name_that_git_does_not_take_is_refused(origin: Origin, mine: GitClient) -> None:
-    with pytest.raises(Refused, match=r"could not make tag v1\.lock"):
+    with pytest.raises(Refused, match=r"no tag that is called v1\.lock"):
         await mine.push_tag(origin.project(), FORGE, origin.first, "v1.lock", "v1")
+
+
+async def test_a_full_disk_is_worth_another_try(origin: Origin, mine: GitClient) -> None:
+    assert not await mine.push_tag(origin.project(), FORGE, origin.first, "v1.3.0", "v1.3.0")
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+    try:
+        with pytest.raises(Unreachable, match=r"could not make tag v1\.4\.0 .* look at the worker's disk"):
+            await mine.push_tag(origin.project(), FORGE, origin.first, "v1.4.0", "v1.4.0")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+    assert not await mine.push_tag(origin.project(), FORGE, origin.first, "v1.4.0", "v1.4.0")
+    assert origin.tags() == {"v1.3.0": "tag", "v1.4.0": "tag"}
 
 
 @pytest.mark.parametrize(("name", "email"), [("", "a@example.net"), ("a\nb", ""), ("a", "<b>")])
