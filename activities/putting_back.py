@@ -10,13 +10,13 @@ from activities.family import Family, Member, Part, labels
 from activities.heartbeat import ended, tell
 from activities.hosted_service import HostedService, HostEngine
 from activities.local_image import held
+from activities.rounds import rounds
 from activities.swap import Lines
 from runbook.identifier import Digest
 from runbook.image import Image
 from runbook.service import HostToPutBack, RestoredHost
 from runbook.trouble import Cause
 
-_ROUNDS = 4
 _WORDS_KEPT = 12
 
 
@@ -39,12 +39,13 @@ class PuttingBack:
             Refused: a later run was here (cause FENCED), or what was recorded has no digest to make it from.
             Unreachable: the engine did not answer, what ran before does not start, its image is not to be had.
         """
-        for _ in range(_ROUNDS - 1):
-            try:
-                return await self._attempt()
-            except Moved:
-                continue
-        return await self._attempt()
+        return await rounds(self._attempt, self._tidied)
+
+    async def _tidied(self) -> None:
+        """Where it is made already, by whichever attempt: without what was created in vain."""
+        family = await self._service.look()
+        if self._is_done(family):
+            await self._finished(family)
 
     async def _attempt(self) -> RestoredHost:
         family = await self._fenced()

@@ -12,11 +12,9 @@ from activities.family import LABEL_UPSTREAM, Family, Member, Part
 from activities.heartbeat import ended, tell
 from activities.hosted_service import Answers, HostedService, HostEngine
 from activities.local_image import held
+from activities.rounds import rounds
 from runbook.service import SwappedContainer, SwapToMake
 from runbook.trouble import Cause
-
-# Somebody else's change between two of our calls makes us look anew, this often in one attempt.
-_ROUNDS = 4
 
 Lines = Callable[[], Awaitable[list[str]]]
 
@@ -43,12 +41,13 @@ class Swap:
                 one serves again), or the host does not run what was recorded.
             Unreachable: the engine did not answer, the image is not to be had, the port is still taken.
         """
-        for _ in range(_ROUNDS - 1):
-            try:
-                return await self._attempt()
-            except Moved:
-                continue
-        return await self._attempt()
+        return await rounds(self._attempt, self._tidied)
+
+    async def _tidied(self) -> None:
+        """Where it is made already, by whichever attempt: without what was created in vain."""
+        family = await self._service.look()
+        if self._is_done(family):
+            await self._finished(family)
 
     async def _attempt(self) -> SwappedContainer:
         family = await self._service.look()

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from activities.clients.engine import Engine
 from activities.clients.engine_container import ContainerToCreate
 from activities.errors import Refused, Unreachable
+from activities.heartbeat import ended
 from activities.swap import Swap
 from runbook.image import Image
 from runbook.project import EnvironmentTable
@@ -146,6 +148,42 @@ async def test_an_attempt_that_comes_back_to_life_after_a_later_run_changes_noth
         assert (await answered(environment))["version"] == version
 
     await together(one(service, at) for at, service in services(bench, calls))
+
+
+class Sleeping:
+    """An engine whose caller sleeps in a call to create until `woken` is set; a call that was begun is made."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.asleep, self.woken = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    async def create(self, wanted: ContainerToCreate) -> str:
+        async def create() -> str:
+            self.asleep.set()
+            await self.woken.wait()
+            return await self._engine.create(wanted)
+
+        return await ended(create())
+
+
+async def test_an_attempt_that_wakes_cancelled_leaves_nothing_beside_what_another_has_made(
+    bench: Bench, old: Image, new: Image
+) -> None:
+    [service] = [service for _, service in services(bench, range(1))]
+    await bench.legacy(service, old)
+    back, engine = await recorded(bench, service, 10), Sleeping(await bench.engine(service))
+    sleeper = asyncio.create_task(swap(bench, service, new, 10, engine=engine, back=back))
+    await engine.asleep.wait()
+    await swap(bench, service, new, 10, back=back)
+    before = await bench.shape(service)
+    sleeper.cancel()
+    engine.woken.set()
+    with pytest.raises(asyncio.CancelledError):
+        await sleeper
+    assert await bench.shape(service) == before
 
 
 async def test_made_by_several_at_once_it_is_made_once(bench: Bench, old: Image, new: Image) -> None:
