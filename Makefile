@@ -21,7 +21,7 @@ ACT ?=
 # as a debugger wants it), each with whole files, whose tests share what they start.
 TESTS ?=
 ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 # What `make chaos` is told: its --help says what there is.
 CHAOS ?=
 # In CI a test that was skipped has failed.
