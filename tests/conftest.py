@@ -5,6 +5,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.nursery import Nursery
 from tests.servers import TemporalServer, temporal_server
@@ -16,8 +18,19 @@ _HERE = Path(__file__).parent
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(item.path))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_together(item.path)))
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Whole files share a process, and what they start there; a fleet of hosts is so heavy that there is only one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "hosts" if "/hosts/" in file else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return Together(config, log)
 
 
 def pytest_collection_finish() -> None:
@@ -29,12 +42,6 @@ def pytest_collection_finish() -> None:
 def _rank(path: Path) -> int:
     part = path.relative_to(_HERE).parts[0]
     return _FIRST.index(part) if part in _FIRST else len(_FIRST)
-
-
-def _together(path: Path) -> str:
-    """Whole files share a process, and what they start there; a fleet of hosts is so heavy that there is only one."""
-    name = str(path.relative_to(_HERE))
-    return "hosts" if name.startswith("hosts/") else name
 
 
 @pytest.fixture(scope="session")
