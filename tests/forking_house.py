@@ -12,7 +12,7 @@ class ForkingHouse(House):
     """`nursery` has imported `worker` and `starter`; a worker of another checkout is a program as usual."""
 
     def __init__(self, root: Path, nursery: Nursery, *, pipeline_seconds: float = 4.0) -> None:
-        super().__init__(root, pipeline_seconds=pipeline_seconds)
+        super().__init__(root, pipeline_seconds=pipeline_seconds, ui_port=0)
         self._nursery = nursery
 
     def worker_program(self, name: str, checkout: Path, environment: dict[str, str]) -> Program:

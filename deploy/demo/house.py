@@ -28,12 +28,13 @@ _UI_PORT = 8233
 class House:
     """`with House(root) as house:` everything is up; the folder holds every log and the ledger."""
 
-    def __init__(self, root: Path, *, pipeline_seconds: float = 4.0) -> None:
+    def __init__(self, root: Path, *, pipeline_seconds: float = 4.0, ui_port: int = _UI_PORT) -> None:
+        """`ui_port` is where the UI is looked for first; 0 is any port, for houses that are made at the same moment."""
         self.root = root
         self.logs = root / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         # Not 7233: a worker of somebody else that looks for Temporal there would take the steps.
-        self.port, self.ui_port = free_port(), free_port(_UI_PORT)
+        self.port, self.ui_port = free_port(), free_port(ui_port)
         self._temporal = self._program("temporal", self._temporal_words())
         sandbox = [sys.executable, "-m", "deploy.sandbox", "up", "--root", str(root / "sandbox"), "--baseline", "0.9.0"]
         self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(pipeline_seconds)])

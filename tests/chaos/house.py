@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deploy.demo.house import House, free_port
+from deploy.demo.house import House
 from deploy.demo.program import Program
 from deploy.sandbox.sandbox_project import project_document, to_toml
 from tests.chaos.fault import write_shots
@@ -29,10 +29,7 @@ class ChaosHouse(House):
     """Its workers come from the nursery, and so does the code that they run."""
 
     def __init__(self, root: Path, nursery: Nursery) -> None:
-        super().__init__(root, pipeline_seconds=_PIPELINE_SECONDS)
-        # Several houses are made before any is up: each would find the usual port free.
-        self.ui_port = free_port()
-        self._temporal = self._program("temporal", self._temporal_words())
+        super().__init__(root, pipeline_seconds=_PIPELINE_SECONDS, ui_port=0)
         sandbox = [sys.executable, "-m", "deploy.sandbox", "up", "--root", str(root / "sandbox"), "--engine", "process"]
         sandbox += ["--baseline", "0.9.0", "--staging", "1", "--production", "3"]
         self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(_PIPELINE_SECONDS)])
