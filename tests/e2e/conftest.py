@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
 from deploy.demo.house import House, status_of
@@ -82,7 +82,11 @@ class Play:
         )
 
     async def ended(self) -> Status:
-        return await self.until(lambda status: status.outcome is not None)
+        """How it ended, once its run is closed too: the lane is free then."""
+        status = await self.until(lambda status: status.outcome is not None)
+        with contextlib.suppress(WorkflowFailureError):
+            await self.handle.result()
+        return status
 
     async def approve(self, status: Status, by: str = "alice") -> None:
         payload = json.dumps({"by": by, "digest": status.digest})

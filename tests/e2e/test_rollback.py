@@ -107,8 +107,7 @@ async def test_by_hand_production_returns_to_a_named_version_and_to_the_last_goo
     later = Play(play.house, play.client, play.outside)
     await released_to(later)
     assert (await later.ended()).outcome is Outcome.RELEASED
-    # What has ended is listed once its run is closed, and Temporal has noted that.
-    await later.handle.result()
+    # Temporal lists what has ended a moment after it did.
     async with asyncio.timeout(10):
         while later.version not in (listed := await play.house.starter("rollback", "shop", "--list")):
             await asyncio.sleep(0.2)
