@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -165,8 +164,6 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
             activities=performances(*groups),
             interceptors=reach.around(StepInterceptor(ledger)),
             deployment_config=deployment,
-            # Where builds are not told apart: without a name, the SDK reads every module that is loaded to make one up.
-            build_id=None if deployment else version("release-runbook"),
             max_concurrent_activities=settings.max_activities,
             max_cached_workflows=200,
             graceful_shutdown_timeout=settings.patience,

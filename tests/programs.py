@@ -62,25 +62,15 @@ class WorkerProcess:
         self._more.set()
 
 
-def worker_environment(folder: Path, **variables: str) -> dict[str, str]:
-    """What a worker with its own folders below `folder` is told."""
-    folders = {"RUNBOOK_PROJECTS": str(folder / "projects"), "RUNBOOK_STATE": str(folder / "state")}
-    return {**starter_environment(**variables), **folders}
-
-
-def starter_environment(**variables: str) -> dict[str, str]:
-    """This process's environment without settings of its own, and with these."""
-    return {**_CLEAN, **variables}
-
-
 @contextlib.asynccontextmanager
 async def worker_process(folder: Path, **variables: str) -> AsyncGenerator[WorkerProcess]:
     """A worker with its own folders below `folder`; it is killed at the end of the block if it still runs."""
     (folder / "projects").mkdir(exist_ok=True)
+    folders = {"RUNBOOK_PROJECTS": str(folder / "projects"), "RUNBOOK_STATE": str(folder / "state")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(ROOT / "worker.py"),
-        env=worker_environment(folder, **variables),
+        env={**_CLEAN, **folders, **variables},
         stderr=asyncio.subprocess.PIPE,
     )
     worker = WorkerProcess(process)
@@ -106,7 +96,7 @@ async def start_starter(
         "stderr": asyncio.subprocess.PIPE,
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, str(ROOT / "starter.py"), *words, env=starter_environment(**variables), **{**streams, **options}
+        sys.executable, str(ROOT / "starter.py"), *words, env={**_CLEAN, **variables}, **{**streams, **options}
     )
 
 

@@ -20,9 +20,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from console.exit_status import ExitStatus
 from runbook import names
 from runbook.status import Outcome
-from tests.nursery import Nursery
 from tests.operators import Operator, new_operator
-from tests.programs import ended, start_starter, starter_environment, starter_process
+from tests.programs import ended, start_starter, starter_process
 from tests.projects import DIGEST
 from tests.servers import TemporalServer, free_port
 
@@ -55,9 +54,7 @@ async def operator(temporal: TemporalServer) -> AsyncGenerator[Operator]:
 
 
 @pytest.mark.timeout(900)  # on a machine that is busy with other work
-async def test_every_ending_of_forty_has_the_status_of_its_outcome(
-    temporal: TemporalServer, endings: Client, nursery: Nursery
-) -> None:
+async def test_every_ending_of_forty_has_the_status_of_its_outcome(temporal: TemporalServer, endings: Client) -> None:
     """A process that used Temporal's client may abort at exit: see process/ending.py."""
     expected = {"released": 0, "rejected": 3, "expired": 4, "aborted": 5, "rolled_back": 6}
     assert set(expected) == set(Outcome)
@@ -69,9 +66,8 @@ async def test_every_ending_of_forty_has_the_status_of_its_outcome(
 
     async def watch_one(outcome: str) -> None:
         async with batch:
-            words = ["starter.py", "watch", f"ends-{outcome.replace('_', '-')}"]
-            status, _, _ = await nursery.run("starter:main", words, starter_environment(**temporal.environment))
-        seen[outcome, status] += 1
+            left = await starter_process("watch", f"ends-{outcome.replace('_', '-')}", **temporal.environment)
+        seen[outcome, left.status] += 1
 
     async with asyncio.TaskGroup() as group:
         for _ in range(ENDINGS // len(expected)):

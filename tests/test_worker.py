@@ -13,8 +13,7 @@ import pytest
 
 import worker
 from runbook import names, steps
-from tests.nursery import Fork, Nursery
-from tests.programs import worker_environment, worker_process
+from tests.programs import worker_process
 from tests.projects import project_table
 from tests.servers import TemporalServer, free_port
 from tests.toml import as_toml
@@ -128,35 +127,26 @@ async def test_work_that_outlasts_its_grace_is_cancelled_and_the_end_is_clean(
 
 
 @pytest.mark.timeout(900)  # on a machine that is busy with other work
-async def test_every_stop_of_forty_is_status_0(temporal: TemporalServer, tmp_path: Path, nursery: Nursery) -> None:
+async def test_every_stop_of_forty_is_status_0(temporal: TemporalServer, tmp_path: Path) -> None:
     """A process that used Temporal's client may abort at exit: see process/ending.py."""
-    (tmp_path / "projects").mkdir()
     statuses: Counter[int] = Counter()
     batch = asyncio.Semaphore(AT_ONCE)
 
     async def stop_one(number: int) -> None:
-        environment = worker_environment(tmp_path, RUNBOOK_TASK_QUEUE=f"stop-{number}", **temporal.environment)
-        log = tmp_path / f"{number}.log"
-        async with batch:
-            statuses[await asyncio.to_thread(stopped_when_ready, nursery, environment, log)] += 1
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with (
+            batch,
+            worker_process(folder, RUNBOOK_TASK_QUEUE=f"stop-{number}", **temporal.environment) as process,
+        ):
+            await process.until("worker ready")
+            process.signal(signal.SIGTERM)
+            statuses[await process.ended()] += 1
 
     async with asyncio.TaskGroup() as group:
         for number in range(STOPS):
             group.create_task(stop_one(number))
     assert statuses == {0: STOPS}
-
-
-def stopped_when_ready(nursery: Nursery, environment: dict[str, str], log: Path) -> int:
-    """The exit status of a worker that polled and was asked to stop."""
-    worker = Fork(nursery, "worker:main", log.stem, log, environment)
-    worker.start()
-    try:
-        worker.wait_for("worker ready", 100)
-        worker.stop()
-    finally:
-        worker.kill()
-    assert worker.status is not None
-    return worker.status
 
 
 def test_every_step_has_exactly_one_performer_among_the_groups_of_the_worker() -> None:

@@ -107,6 +107,7 @@ class House:
         return [sys.executable, str(CHECKOUT / "starter.py"), *words]
 
     def worker_program(self, name: str, checkout: Path, environment: dict[str, str]) -> Program:
+        """A worker of this checkout, not started yet; `environment` is what is its own."""
         return self._program(name, self.worker_words(checkout), environment)
 
     def worker_words(self, checkout: Path = CHECKOUT) -> list[str]:

@@ -33,8 +33,6 @@ class Program:
         self._words = list(words)
         self.environment = dict(environment)
         self._process: Process | None = None
-        self.status: int | None = None
-        """The exit status of the last one that was ended, as `subprocess` says it."""
 
     @property
     def pid(self) -> int | None:
@@ -93,5 +91,4 @@ class Program:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        self.status = process.returncode
         return process.pid
