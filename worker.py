@@ -16,7 +16,6 @@ import structlog
 from temporalio.client import Client
 from temporalio.runtime import Runtime
 from temporalio.worker import Interceptor, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.artifact import ArtifactActivities
 from activities.binding import performances
@@ -60,6 +59,7 @@ from process.connection import Target, connect
 from process.ending import end
 from process.redaction import Redaction, keep_learning
 from process.references import known_secrets
+from process.runner import Runner
 from process.running import run
 from process.settings import BadSettings, WorkerSettings, together
 from process.stopping import Stopping
@@ -172,9 +172,7 @@ async def serve(settings: WorkerSettings, client: Client, stopping: Stopping, re
             # A cancellation is heard with the next heartbeat that is really sent.
             max_heartbeat_throttle_interval=_SECOND,
             default_heartbeat_throttle_interval=_SECOND,
-            workflow_runner=SandboxedWorkflowRunner(
-                restrictions=SandboxRestrictions.default.with_passthrough_modules("runbook", "semver")
-            ),
+            workflow_runner=Runner(),
         )
         complain(projects)
         await run(worker, stopping.asked, deployment.version if deployment else None)

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from process.ending import end
+from process.runner import Runner
 from tests.empty_workflow import EMPTY, Empty, empty_history
 from tests.record_histories import FOLDER, lane_of
 from workflows.drift_check import DriftWorkflow
@@ -45,8 +45,7 @@ async def replayed(replayer: Replayer, lane: str, history: str) -> Took:
 
 async def measured(times: int, *, sandboxed: bool) -> dict[str, list[Took]]:
     """Each replay of each history; all in turn, so that other work on the machine meets them all."""
-    restrictions = SandboxRestrictions.default.with_passthrough_modules("runbook", "semver")
-    runner = SandboxedWorkflowRunner(restrictions=restrictions) if sandboxed else UnsandboxedWorkflowRunner()
+    runner = Runner() if sandboxed else UnsandboxedWorkflowRunner()
     replayer = Replayer(
         workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow, Empty],
         data_converter=pydantic_data_converter,

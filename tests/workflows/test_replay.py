@@ -9,6 +9,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from process.runner import Runner
 from tests.empty_workflow import EMPTY
 from tests.record_histories import CHILD, FOLDER, lane_of, scrubbed
 from tests.replay_times import measured
@@ -22,7 +23,11 @@ RECORDED = sorted(FOLDER.glob("*.json"))
 
 
 async def replay(name: str, history: str, release: type[ReleaseWorkflow] = ReleaseWorkflow) -> None:
-    replayer = Replayer(workflows=[release, RollbackWorkflow, DriftWorkflow], data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=[release, RollbackWorkflow, DriftWorkflow],
+        data_converter=pydantic_data_converter,
+        workflow_runner=Runner(),
+    )
     try:
         await replayer.replay_workflow(WorkflowHistory.from_json(lane_of(name), history))
     except Exception as error:
