@@ -42,7 +42,7 @@ class Sandboxed(WorkflowInstance):
 
 
 async def test_a_workflow_that_looks_at_the_clock_is_refused() -> None:
-    with pytest.raises(RuntimeError, match="Cannot access time.time"):
+    with pytest.raises(RuntimeError, match=r"Cannot access time\.time"):
         await _replay(LooksAtTheClock)
 
 
