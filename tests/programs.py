@@ -63,13 +63,15 @@ class WorkerProcess:
 
 
 @contextlib.asynccontextmanager
-async def worker_process(folder: Path, **variables: str) -> AsyncGenerator[WorkerProcess]:
+async def worker_process(
+    folder: Path, program: Sequence[str] = (str(ROOT / "worker.py"),), **variables: str
+) -> AsyncGenerator[WorkerProcess]:
     """A worker with its own folders below `folder`; it is killed at the end of the block if it still runs."""
     (folder / "projects").mkdir(exist_ok=True)
     folders = {"RUNBOOK_PROJECTS": str(folder / "projects"), "RUNBOOK_STATE": str(folder / "state")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(ROOT / "worker.py"),
+        *program,
         env={**_CLEAN, **folders, **variables},
         stderr=asyncio.subprocess.PIPE,
     )

@@ -3,15 +3,18 @@
 import json
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 from tests.deploy.running import DEPLOY, ROOT, output_of
+from tests.programs import worker_process
+from tests.servers import TemporalServer
 
 DOCKERFILE = DEPLOY / "Dockerfile"
-# Loads both programs as the image would, from the copied files and from the packages of the worker's lock alone.
-LOADED = """
-import importlib.abc, importlib.metadata, json, re, sys
+# Leaves what the image has: the copied files, and the packages of the worker's lock alone. It is told the lock's names.
+ALONE = """
+import importlib.abc, importlib.metadata, json, os, re, runpy, sys
 locked, folder = set(json.loads(sys.argv[1])), sys.argv[2]
 name_of = lambda text: re.sub(r"[-_.]+", "-", text).lower()
 others = {
@@ -22,15 +25,26 @@ class Absent(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in others and not path:
             raise ModuleNotFoundError(f"{name} is not in the image")
+installed = importlib.metadata.Distribution.from_name
+def from_name(name):
+    if name_of(name) not in locked:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return installed(name)
+importlib.metadata.Distribution.from_name = from_name
 sys.path.insert(0, folder)
 OURS = ("runbook", "workflows", "activities", "process", "console", "deploy", "worker", "starter")
 others -= set(OURS)
 sys.meta_path.insert(0, Absent())
+"""
+LOADED = f"""{ALONE}
 import worker, starter, deploy.healthcheck, deploy.ledger
-print(json.dumps({n: m.__file__ for n, m in sys.modules.items() if n.partition(".")[0] in OURS}))
-import os
+print(json.dumps({{n: m.__file__ for n, m in sys.modules.items() if n.partition(".")[0] in OURS}}))
 sys.stdout.flush()
 os._exit(0)
+"""
+STARTED = f"""{ALONE}
+sys.argv = [os.path.join(folder, "worker.py")]
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
@@ -75,13 +89,26 @@ def test_what_it_copies_is_what_the_builder_is_sent() -> None:
 
 
 def test_both_programs_can_be_loaded_from_what_it_copies_and_installs(tmp_path: Path) -> None:
-    for name in copied():
-        source, target = ROOT / name, tmp_path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    locked = re.findall(r"^([a-z0-9.-]+)==", (DEPLOY / "requirements.lock").read_text(), re.MULTILINE)
-    words = [sys.executable, "-c", LOADED, json.dumps(locked), str(tmp_path)]
+    words = [sys.executable, "-c", LOADED, *image(tmp_path)]
     loaded = json.loads(output_of(words, environment={"PATH": "/usr/bin:/bin"}, folder=tmp_path))
     assert {"worker", "starter", "deploy.healthcheck"} <= set(loaded)
     strays = {name: file for name, file in loaded.items() if file and not file.startswith(str(tmp_path))}
     assert strays == {}
+
+
+async def test_its_worker_gets_ready_and_ends_when_it_is_told_to(temporal: TemporalServer, tmp_path: Path) -> None:
+    program = ("-P", "-c", STARTED, *image(tmp_path))
+    async with worker_process(tmp_path, program, RUNBOOK_TASK_QUEUE="image", **temporal.environment) as process:
+        await process.until("worker ready")
+        process.signal(signal.SIGTERM)
+        assert await process.ended() == 0
+
+
+def image(folder: Path) -> list[str]:
+    """What ALONE is told, with the copied files in a folder below this one."""
+    for name in copied():
+        source, target = ROOT / name, folder / "image" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    locked = re.findall(r"^([a-z0-9.-]+)==", (DEPLOY / "requirements.lock").read_text(), re.MULTILINE)
+    return [json.dumps(locked), str(folder / "image")]
