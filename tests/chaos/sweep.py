@@ -79,9 +79,9 @@ class Houses:
     async def __aenter__(self) -> Self:
         # Whoever waits for a program to come up keeps a thread meanwhile.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(16 * self._count))
-        self._nursery.__enter__()
         self.open = [opened(self._root / f"{number}", self._nursery) for number in range(1, self._count + 1)]
         try:
+            self._nursery.__enter__()
             for house in self.open:
                 # One after the other: each looks for ports that are free.
                 await asyncio.to_thread(house.__enter__)

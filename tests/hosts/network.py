@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tests.hosts.claim import Claim
 
 HUB = 2
+_HARDWARE = "02:00:00:00:00:fe"
 
 
 class Network:
@@ -24,7 +25,8 @@ class Network:
     def up(self) -> None:
         ip("netns", "add", self._hub)
         self._in_hub("link", "set", "lo", "up")
-        self._in_hub("link", "add", "bridge", "type", "bridge")
+        # Given, or a bridge takes the lowest of its ports': whoever still knew the one before a host came would be unheard.
+        self._in_hub("link", "add", "bridge", "address", _HARDWARE, "type", "bridge")
         self._in_hub("address", "add", f"{self.hub}/24", "dev", "bridge")
         self._in_hub("link", "set", "bridge", "up")
         ip("link", "add", self.claim.name, "type", "veth", "peer", "name", "machine", "netns", self._hub)
