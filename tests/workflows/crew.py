@@ -86,12 +86,15 @@ class Hold:
     async def __call__(self, _order: Order) -> None:
         self.reached.set()
         while not self.let_go.is_set():
+            # Cancelled before, it is not cancelled again for the worker's end: a test that failed would wait for it for good.
+            if self.cancelled and activity.is_worker_shutdown():
+                raise asyncio.CancelledError
             activity.heartbeat()
             try:
                 await asyncio.sleep(0.02)
             except asyncio.CancelledError:
                 self.cancelled = True
-                if not self._stubborn or activity.is_worker_shutdown():
+                if not self._stubborn:
                     raise
 
 

@@ -62,7 +62,7 @@ async def went_on_anew(lane: LaneOfTests) -> Handle:
         handle = await brief.start()
         await brief.at_gate(handle)
         while not await brief.went_on(handle):
-            await brief.env.sleep(1)
+            await brief.sleep(1)
             await brief.approve(handle, by="mallory")
         await brief.approve(handle, by="bob")
         await brief.approve(handle, by="alice")
@@ -110,7 +110,7 @@ async def escalated(lane: LaneOfTests) -> Handle:
     lane.crew.at(steps.CI_GREEN, failing(Cause.REFUSED, "build is red", times=1))
     handle = await lane.start()
     await lane.in_need(handle)
-    await lane.env.sleep(timedelta(hours=1.5))
+    await lane.sleep(timedelta(hours=1.5))
     await handle.signal(names.RETRY, {"by": "alice", "step": "ci-green"})
     await lane.until(handle, lambda status: [need.step for need in status.needs] == ["tag"])
     await handle.signal(names.RETRY, {"by": "alice"})
@@ -125,12 +125,12 @@ async def reminded(lane: LaneOfTests) -> Handle:
     lane.crew.at(steps.TAG, failing(Cause.PUSH_REJECTED, "remote: protected", times=1))
     handle = await lane.start()
     await lane.in_need(handle)
-    await lane.env.sleep(timedelta(hours=3.5))
+    await lane.sleep(timedelta(hours=3.5))
     await handle.signal(names.RETRY, {"by": "alice"})
     await lane.at_gate(handle)
-    await lane.env.sleep(timedelta(hours=9))
+    await lane.sleep(timedelta(hours=9))
     await lane.approve(handle, by="alice")
-    await lane.env.sleep(timedelta(hours=4))
+    await lane.sleep(timedelta(hours=4))
     assert len(lane.crew.told("Reminder")) >= 3 + 3
     await lane.approve(handle, by="bob")
     return handle
@@ -152,7 +152,7 @@ async def rolled_back_by_hand_in_the_pause(lane: LaneOfTests) -> Handle:
     lane.crew.project = project(production={**HOSTS, "pause": "1h"})
     handle = await lane.approved()
     await lane.until(handle, lambda status: lane.crew.count(steps.HEALTH) == 1)
-    await lane.env.sleep(60)
+    await lane.sleep(60)
     await handle.signal(names.ROLL_BACK, {"by": "bob", "reason": "checkout fails"})
     return handle
 

@@ -56,7 +56,7 @@ async def test_the_canary_goes_alone_then_batches_side_by_side(lane: LaneOfTests
         async with asyncio.timeout(10):
             for host in batch:
                 await holds[host].reached.wait()
-        await lane.env.sleep(0.3)
+        await lane.sleep(0.3)
         begun = [done.host for done in lane.crew.of(steps.SWAP)]
         assert set(begun[-len(batch) :]) == set(batch)
         assert len(begun) == hosts.index(batch[-1]) + 1
@@ -83,7 +83,7 @@ async def test_it_can_be_stopped_in_the_pause_between_batches(lane: LaneOfTests,
     production(lane, pause="1h")
     handle = await lane.approved()
     await lane.until(handle, lambda status: lane.crew.count(steps.HEALTH) == 1)
-    await lane.env.sleep(600)
+    await lane.sleep(600)
     await (handle.cancel() if how == "cancel" else handle.signal(how, {"by": "bob"}))
     assert (await lane.result(handle)).outcome is Outcome.ROLLED_BACK
     assert [done.host for done in lane.crew.of(steps.SWAP)] == ["production-1"]

@@ -120,7 +120,7 @@ async def test_where_the_forge_can_not_be_asked_a_person_is_and_the_release_sees
     assert [send.split("--name ")[1].split()[0] for send in need.send] == ["abort"]
     assert not (await lane.decide(handle, {"decision": "retry", "by": "alice"})).accepted
     assert lane.crew.told("needs a person: pipeline", wish)
-    await lane.env.sleep(600)
+    await lane.sleep(600)
     assert (await lane.status(handle)).needs == [need]
     started_again.append(True)
     status = await lane.at_gate(handle)

@@ -109,7 +109,7 @@ async def test_a_cancel_before_it_began_changes_nothing(idle_lane: LaneOfTests, 
     async with lane.working():
         await hold.reached.wait()
         await handle.cancel()
-        await lane.env.sleep(0.5)
+        await lane.sleep(0.5)
         hold.let_go.set()
         assert (await returned(handle)).outcome is Outcome.ROLLED_BACK
         assert (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED

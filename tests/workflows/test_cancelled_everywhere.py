@@ -96,10 +96,10 @@ async def cancelled_at(lane: LaneOfTests, step: AnyStep) -> Handle:
         hold = lane.crew.hold(step, stubborn=True)
         await lane.approve(handle)
     await lane.until(handle, lambda _: hold.reached.is_set())
-    await lane.env.sleep(0.1)
+    await lane.sleep(0.1)
     lane.crew.happened.append(ASKED)
     await cancel_all(lane, handle)
-    await lane.env.sleep(0.3)
+    await lane.sleep(0.3)
     hold.let_go.set()
     return handle
 

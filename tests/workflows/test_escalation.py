@@ -38,7 +38,7 @@ async def test_a_refused_step_waits_with_the_runbooks_line_and_retry_goes_on(lan
     for word in ("A person is needed: tag", "remote: protected tag", need.hint, *need.send, "! [rejected]"):
         assert word in board
 
-    await lane.env.sleep(60)
+    await lane.sleep(60)
     assert lane.crew.count(steps.TAG) == 1
     verdict = await lane.decide(handle, {"decision": "retry", "by": "alice", "reason": "rule changed"})
     assert (verdict.accepted, verdict.why) == (True, "tag: tried again")
@@ -161,7 +161,7 @@ async def test_on_call_is_told_at_once_and_reminded_at_the_interval_until_somebo
     await lane.pass_until(need.since + 1.75 * HOUR)
     await handle.signal(names.RETRY, {"by": "alice"})
     await lane.at_gate(handle)
-    await lane.env.sleep(3 * HOUR)
+    await lane.sleep(3 * HOUR)
     told = [done for done in lane.crew.of(steps.NOTIFY) if done.order.key.startswith("need/")]
     assert [round((done.at - need.since) / HOUR, 2) for done in told] == [0, 0.5, 1, 1.5]
     assert [done.order.title for done in told] == [

@@ -117,7 +117,7 @@ async def test_two_of_three_approve_and_nobody_counts_twice(lane: LaneOfTests) -
     again = await lane.decide(handle, APPROVE)
     assert (again.accepted, again.why) == (False, "alice approved already; another person is needed")
     await lane.approve(handle)
-    await lane.env.sleep(60)
+    await lane.sleep(60)
     status = await lane.status(handle)
     assert [approval.by for approval in view(status).approvals] == ["alice"]
     assert not lane.crew.count(steps.PULL)
@@ -193,7 +193,7 @@ async def test_what_is_heard_together_with_the_expiry_is_judged_by_when_it_came(
     async with lane.working(max_cached_workflows=0):
         handle = await lane.start()
         expires = view(await lane.at_gate(handle)).expires
-        await lane.env.sleep(60)  # until nothing is under way that the worker would leave behind
+        await lane.sleep(60)  # until nothing is under way that the worker would leave behind
     await lane.pass_until(expires - early)
     await lane.approve(handle)
     await lane.pass_until(expires + 2 * SECOND)

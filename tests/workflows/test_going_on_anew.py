@@ -55,7 +55,7 @@ async def until_anew(lane: LaneOfTests, handle: Handle) -> None:
     """Junk, until the gate is in another run than the first."""
     for _ in range(50):
         await flood(handle, 10)
-        await lane.env.sleep(1)
+        await lane.sleep(1)
         if await lane.went_on(handle):
             return
     raise AssertionError("it never went on in a new run")
@@ -73,7 +73,7 @@ async def test_weeks_of_reminders_and_a_thousand_junk_signals_go_by_in_bounded_r
         assert (await lane.decide(handle, signers.approval(opened, "alice"))).accepted
         for _ in range(20):
             await flood(handle, JUNK // 20)
-            await lane.env.sleep(DAY)
+            await lane.sleep(DAY)
         status = await lane.until(handle, lambda status: status.gate is not None and status.gate.refused == JUNK)
         assert same_gate(status) == same_gate(opened)
         # Made for the first run, sent to the last.

@@ -46,7 +46,7 @@ async def test_the_approval_is_written_before_production_is_touched(lane: LaneOf
     hold = lane.crew.hold(steps.LEDGER)
     await lane.approve(handle)
     await hold.reached.wait()
-    await lane.env.sleep(1)
+    await lane.sleep(1)
     assert not lane.crew.count(steps.PULL)
     hold.let_go.set()
     assert (await lane.result(handle)).outcome is Outcome.RELEASED
@@ -79,7 +79,7 @@ async def test_a_run_ends_only_when_its_outcome_is_written(lane: LaneOfTests) ->
     hold = lane.crew.hold(steps.LEDGER)
     await handle.signal(names.REJECT, {"by": "bob", "digest": DIGEST})
     await lane.until(handle, lambda status: status.outcome is Outcome.REJECTED)
-    await lane.env.sleep(1)
+    await lane.sleep(1)
     description = await handle.describe()
     assert description.close_time is None
     hold.let_go.set()

@@ -87,7 +87,7 @@ async def test_a_day_of_waiting_for_a_person_and_its_reminders_add_a_handful_of_
     lane.crew.at(steps.TAG, failing(Cause.PUSH_REJECTED, "remote: protected", times=1))
     handle = await lane.start()
     [need] = (await lane.in_need(handle)).needs
-    await lane.env.sleep(60)
+    await lane.sleep(60)
     before = len(await lane.events(handle))
     await lane.pass_until(need.since + timedelta(hours=23, minutes=30))
     assert len(lane.crew.told("Reminder", "needs a person: tag")) == 23

@@ -97,7 +97,7 @@ async def test_who_does_not_answer_in_promotion_gets_production_returned(lane: L
     lane.crew.at(steps.SWAP, failing(Cause.UNREACHABLE), SECOND)
     handle = await lane.approved()
     await lane.in_need(handle)
-    await lane.env.sleep(lane.crew.project.wait.person + timedelta(seconds=1))
+    await lane.sleep(lane.crew.project.wait.person + timedelta(seconds=1))
     assert (await lane.result(handle)).outcome is Outcome.ROLLED_BACK
     assert set(lane.crew.fleet.values()) == {OLD_DIGEST}
 
@@ -115,7 +115,7 @@ async def test_whoever_stops_it_in_promotion_gets_production_returned(
     else:
         await handle.signal(how, {"by": "bob", "reason": "checkout fails"})
     if step.changes:
-        await lane.env.sleep(1)
+        await lane.sleep(1)
         hold.let_go.set()
     result = await lane.result(handle)
     assert result.outcome is Outcome.ROLLED_BACK
@@ -129,7 +129,7 @@ async def test_a_change_under_way_ends_before_anything_is_done_about_it(lane: La
     handle = await lane.approved()
     await hold.reached.wait()
     await handle.signal(names.ROLL_BACK, {"by": "bob", "reason": "now"})
-    await lane.env.sleep(2)
+    await lane.sleep(2)
     assert lane.crew.count(steps.PUT_BACK) == 0
     hold.let_go.set()
     assert (await lane.result(handle)).outcome is Outcome.ROLLED_BACK

@@ -28,10 +28,10 @@ async def test_a_host_that_is_away_for_six_hours_is_put_right_when_it_returns(la
     lane.crew.at(steps.PUT_BACK, away_for(timedelta(hours=6)), SECOND)
     handle = await failed_in_soak(lane)
     await lane.until(lane.child, lambda status: status.stage == "rollback")
-    await lane.env.sleep(60)
+    await lane.sleep(60)
     assert lane.crew.fleet[FIRST] == lane.crew.fleet[THIRD] == OLD_DIGEST, "the others were back at once"
     assert lane.crew.fleet[SECOND] != OLD_DIGEST
-    await lane.env.sleep(timedelta(hours=6, minutes=2))
+    await lane.sleep(timedelta(hours=6, minutes=2))
     assert (await lane.result(handle)).outcome is Outcome.ROLLED_BACK
     assert lane.crew.fleet[SECOND] == OLD_DIGEST
     told = lane.crew.told("still to be put back", SECOND)
@@ -63,7 +63,7 @@ async def test_cancelled_at_any_step_it_goes_on_to_its_end(lane: LaneOfTests, st
     handle = await failed_in_soak(lane)
     await hold.reached.wait()
     await lane.child.cancel()
-    await lane.env.sleep(1)
+    await lane.sleep(1)
     assert not hold.cancelled, "the step under way did not even hear of it"
     hold.let_go.set()
     assert (await lane.result(handle)).outcome is Outcome.ROLLED_BACK
@@ -76,7 +76,7 @@ async def test_a_forge_that_is_down_holds_up_no_host_and_the_issue_follows(lane:
     handle = await failed_in_soak(lane)
     await lane.until(lane.child, lambda status: status.stage == "postmortem")
     assert set(lane.crew.fleet.values()) == {OLD_DIGEST}
-    await lane.env.sleep(timedelta(hours=2, minutes=10))
+    await lane.sleep(timedelta(hours=2, minutes=10))
     result = await lane.result(handle)
     assert result.outcome is Outcome.ROLLED_BACK
     assert "issues/" in result.summary
@@ -87,7 +87,7 @@ async def test_what_ran_before_and_is_ill_now_asks_without_a_limit(lane: LaneOfT
     handle = await failed_in_soak(lane)
     status = await lane.in_need(lane.child)
     assert status.needs[0].until is None
-    await lane.env.sleep(timedelta(days=10))
+    await lane.sleep(timedelta(days=10))
     await lane.child.signal(names.RETRY, {"by": "bob", "reason": "mended"})
     assert (await lane.result(handle)).outcome is Outcome.ROLLED_BACK
 
@@ -123,5 +123,5 @@ async def test_by_hand_no_host_waits_for_another(lane: LaneOfTests) -> None:
     lane.crew.at(steps.RETURN, away_for(timedelta(hours=1)), FIRST)
     handle = await lane.start_rollback()
     await lane.until(handle, lambda _: lane.crew.count(steps.PUT_BACK_HEALTH) == 2)
-    await lane.env.sleep(timedelta(hours=1, minutes=2))
+    await lane.sleep(timedelta(hours=1, minutes=2))
     assert RollbackResult.model_validate(await handle.result()).outcome is Outcome.ROLLED_BACK

@@ -110,7 +110,7 @@ async def test_of_many_suspicious_ones_on_call_hears_every_ten_minutes(lane: Lan
     await lane.at_gate(handle)
     for _ in range(15):
         await handle.signal(names.APPROVE, {"by": "mallory", "digest": DIGEST})
-    await lane.env.sleep(timedelta(minutes=11))
+    await lane.sleep(timedelta(minutes=11))
     await handle.signal(names.APPROVE, {"by": "mallory", "digest": DIGEST})
     await lane.until(handle, lambda _: len(alarms(lane)) == 2)
     assert "more since" not in alarms(lane)[0]
@@ -126,7 +126,7 @@ async def test_somebody_can_have_the_approvers_reminded(lane: LaneOfTests) -> No
     assert (verdict.accepted, verdict.why) == (True, "told: alice, bob")
     again = await lane.decide(handle, asked)
     assert (again.accepted, again.why) == (False, "the approvers were reminded less than a minute ago")
-    await lane.env.sleep(61)
+    await lane.sleep(61)
     await handle.signal(names.REMIND, {"by": "carol"})
     await lane.until(handle, lambda _: len(lane.crew.told("carol asks you to decide")) == 2)
     [first, _] = lane.crew.told("carol asks you to decide")

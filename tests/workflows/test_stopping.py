@@ -59,7 +59,7 @@ async def until_heard(lane: LaneOfTests, hold: Hold) -> None:
     async with asyncio.timeout(10):
         while not hold.cancelled:
             await asyncio.sleep(0.02)
-    await lane.env.sleep(0.1)
+    await lane.sleep(0.1)
 
 
 @named
@@ -205,7 +205,7 @@ async def test_a_cancel_while_it_closes_changes_nothing_of_its_end(lane: LaneOfT
     await lane.until(handle, lambda status: status.outcome is Outcome.REJECTED)
     for _ in range(3):
         await handle.cancel()
-    await lane.env.sleep(1)
+    await lane.sleep(1)
     hold.let_go.set()
     assert (await lane.result(handle)).outcome is Outcome.REJECTED
     assert [entry.outcome for entry in lane.crew.kept("outcome")] == ["rejected"]

@@ -59,7 +59,7 @@ async def test_where_the_project_wants_to_be_asked_it_waits_for_retry(lane: Lane
     handle = await lane.approved()
     [need] = (await lane.in_need(handle)).needs
     assert [send.split("--name ")[1].split()[0] for send in need.send] == ["retry", "roll_back"]
-    await lane.env.sleep(3600)
+    await lane.sleep(3600)
     assert not lane.crew.count(steps.PUT_BACK)
     await handle.signal(names.RETRY, {"by": "alice"})
     assert (await lane.result(handle)).outcome is Outcome.RELEASED
@@ -87,7 +87,7 @@ async def test_what_stops_it_while_it_returns_is_refused_and_changes_nothing(lan
         verdict = await lane.decide(handle, {"decision": name, "by": "bob"})
         assert (verdict.accepted, verdict.why) == (False, "production is being rolled back already")
     await handle.cancel()
-    await lane.env.sleep(1)
+    await lane.sleep(1)
     hold.let_go.set()
     result = await lane.result(handle)
     assert result.outcome is Outcome.ROLLED_BACK

@@ -27,11 +27,11 @@ async def test_three_days_at_the_gate_add_nothing_to_history_but_timers(idle_lan
         handle = await lane.start()
         shown = await lane.at_gate(handle)
         await lane.until(handle, lambda _: any(notice.key == "gate/0" for notice in lane.crew.notices))
-        await lane.env.sleep(60)
+        await lane.sleep(60)
         before = await lane.events(handle)
     for _ in range(3):
         async with lane.working(max_cached_workflows=0):
-            await lane.env.sleep(timedelta(days=1))
+            await lane.sleep(timedelta(days=1))
             status = await lane.status(handle)
             assert status.gate == shown.gate
     added = (await lane.events(handle))[len(before) :]
@@ -46,7 +46,7 @@ async def test_a_thousand_junk_signals_leave_the_history_bounded_and_the_gate_in
     lane.crew.project = project(gate={"remind_every": "0s"})
     handle = await lane.start()
     await lane.at_gate(handle)
-    await lane.env.sleep(60)
+    await lane.sleep(60)
     before, performed = await count(lane, handle), len(lane.crew.log)
     for number in range(JUNK):
         await handle.signal(names.APPROVE, {"by": f"mallory{number}", "digest": DIGEST})
@@ -76,6 +76,6 @@ async def test_a_flood_of_wrong_signatures_is_looked_at_with_measure_and_the_rig
     looked = lane.crew.count(steps.VERIFY_SIGNATURE)
     assert 50 <= looked < 70
     assert "too many wrong signatures" in refusals[-1].why
-    await lane.env.sleep(13)
+    await lane.sleep(13)
     assert (await lane.decide(handle, signers.approval(status))).accepted
     assert (await lane.result(handle)).outcome is Outcome.RELEASED
