@@ -95,7 +95,13 @@ class Caddy:
 
     async def _ask(self, method: str, url: str, **what: Any) -> httpx.Response:
         try:
-            return await self._http.request(method, url, **what)
+            try:
+                return await self._http.request(method, url, **what)
+            except (httpx.RemoteProtocolError, httpx.ReadError):
+                # Caddy opens its admin API anew at every change, and ends what came just before without an answer.
+                if method != "GET":
+                    raise
+                return await self._http.request(method, url, **what)
         except httpx.HTTPError as error:
             said = " ".join(str(error).split())[:200] or type(error).__name__
             raise Unreachable(

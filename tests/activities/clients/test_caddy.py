@@ -45,6 +45,19 @@ class Running:
         config = {"admin": {"listen": f"unix/{self.admin}"}, "apps": {"http": {"servers": {"main": server}}}}
         async with local_client(timeout=10, uds=self.admin) as http:
             (await http.post("/load", json=config)).raise_for_status()
+        await self._settled()
+
+    async def _settled(self) -> None:
+        """Until nothing is accepted any more by the admin API of before, which ends without an answer what it accepts."""
+        answered = 0
+        async with asyncio.timeout(10):
+            while answered < 5:
+                try:
+                    await self.config()
+                    answered += 1
+                except httpx.TransportError:
+                    answered = 0
+                await asyncio.sleep(0.01)
 
     async def config(self) -> Any:
         async with local_client(timeout=10, uds=self.admin) as http:
@@ -183,6 +196,26 @@ async def test_nobody_there_is_unreachable_and_named(tmp_path: Path) -> None:
     caddy = Caddy(through(tmp_path / "none.sock", WAIT), "production-1", table())
     with pytest.raises(Unreachable, match=r"Caddy of production-1 did not answer at localhost:2019.*running there"):
         await caddy.traffic()
+
+
+@pytest.mark.parametrize("cut", [httpx.RemoteProtocolError, httpx.ReadError])
+async def test_a_look_that_its_change_of_admin_api_cut_is_looked_again_and_a_change_is_not_made_again(
+    cut: type[httpx.TransportError],
+) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        if asked.count(request.method) == 1:
+            raise cut("Server disconnected without sending a response.")
+        return httpx.Response(200, json=[{"dial": BLUE}], headers={"etag": "1"})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        caddy = Caddy(http, "production-1", table())
+        seen = await caddy.traffic()
+        with pytest.raises(Unreachable, match="did not answer"):
+            await caddy.send(seen, GREEN, 10)
+    assert asked == ["GET", "GET", "PATCH"]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(200, Unreachable), (403, Refused), (502, Unreachable)])
