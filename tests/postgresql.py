@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.servers import free_port
+from deploy.ports import free_port
 
 
 @contextlib.contextmanager

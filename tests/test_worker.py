@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 import worker
+from deploy.ports import free_port
 from runbook import names, steps
 from tests.programs import worker_process
 from tests.projects import project_table
-from tests.servers import TemporalServer, free_port
+from tests.servers import TemporalServer
 from tests.toml import as_toml
 
 STOPS = 40

@@ -16,6 +16,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from deploy.demo.program import Program
+from deploy.ports import free_port
 from deploy.sandbox.sandbox_facts import HostFacts, SandboxFacts
 from runbook import names
 from runbook.status import Status
@@ -34,7 +35,7 @@ class House:
         self.logs = root / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         # Not 7233: a worker of somebody else that looks for Temporal there would take the steps.
-        self.port, self.ui_port = free_port(), free_port(ui_port)
+        self.port, self.ui_port = free_port(), free_port(preferred=ui_port)
         self._temporal = self._program("temporal", self._temporal_words())
         sandbox = [sys.executable, "-m", "deploy.sandbox", "up", "--root", str(root / "sandbox"), "--baseline", "0.9.0"]
         self._sandbox = self._program("sandbox", [*sandbox, "--pipeline-seconds", str(pipeline_seconds)])
@@ -201,15 +202,3 @@ def temporal_command() -> str:
     if not found:
         raise RuntimeError("the `temporal` command is missing: run `make setup`")
     return found
-
-
-def free_port(preferred: int = 0) -> int:
-    """The preferred port where it is free, otherwise any."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise RuntimeError("no free port on 127.0.0.1")

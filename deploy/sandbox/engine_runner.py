@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections import defaultdict
 
+from deploy.ports import free_port
 from deploy.sandbox.containers import Container, Containers
 from deploy.sandbox.engine_command import CannotExecute, command_line, environment, working_directory
 from deploy.sandbox.engine_errors import EngineError
@@ -14,7 +15,7 @@ from deploy.sandbox.engine_life import Backoff, Life
 from deploy.sandbox.engine_logs import ContainerLog
 from deploy.sandbox.engine_ports import publish
 from deploy.sandbox.engine_store import now, seconds_since
-from deploy.sandbox.processes import Process, end_leftover, free_port, signal_number
+from deploy.sandbox.processes import Process, end_leftover, signal_number
 
 SHUTDOWN_SECONDS = 2
 

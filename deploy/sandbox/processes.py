@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 from pathlib import Path
 from typing import Self
 
@@ -61,12 +60,6 @@ def end_leftover(pid: int, container: str) -> None:
     if f"{MARK}={container}".encode() in environ.split(b"\0"):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def signal_number(name: str | None, default: int = signal.SIGTERM) -> int:

@@ -2,11 +2,11 @@
 
 import random
 import secrets
-import socket
 from typing import Self
 
 from pydantic import BaseModel, Field
 
+from deploy.ports import free_port
 from deploy.sandbox.engine_store import write_whole
 from deploy.sandbox.settings import Layout, Role, SandboxSettings
 
@@ -50,7 +50,7 @@ class Place(BaseModel):
         addresses = [f"{network}.1", *hosts.values()]
         return cls(
             network=network,
-            ports={what: _free_port(usual, addresses) for what, usual in _USUAL.items()},
+            ports={what: free_port(*addresses, preferred=usual) for what, usual in _USUAL.items()},
             hosts=hosts,
             forge_token=secrets.token_hex(20),
             registry_password=secrets.token_urlsafe(18),
@@ -59,20 +59,3 @@ class Place(BaseModel):
 
 def _address(network: str, name: str, role: Role) -> str:
     return f"{network}.{_FIRST[role] + int(name.rpartition('-')[2]) - 1}"
-
-
-def _free_port(usual: int, addresses: list[str]) -> int:
-    port = usual
-    while not all(_is_free(address, port) for address in addresses):
-        port = random.randint(10000, 32000)
-    return port
-
-
-def _is_free(address: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return False
-        return True

@@ -10,10 +10,11 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from deploy.ports import free_port
 from process.connection import identity
 from process.polls import ACTIVITIES, polls
 from tests.deploy.running import ROOT, ended
-from tests.servers import TemporalServer, free_port
+from tests.servers import TemporalServer
 
 
 @activity.defn

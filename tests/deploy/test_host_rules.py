@@ -15,11 +15,11 @@ import pytest
 
 from activities.clients.hosts import Hosts
 from activities.clients.ssh import Ssh
+from deploy.ports import free_port
 from runbook.project import EnvironmentTable, SshTable
 from tests.deploy.running import DEPLOY
 from tests.deploy.sandbox.engine_bench import bench
 from tests.projects import project
-from tests.servers import free_port
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 HOST = "127.0.0.1"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy.ports import free_port
 from process.connection import Target, Unconnected, connect
 from process.settings import BadSettings
-from tests.servers import TemporalServer, free_port
+from tests.servers import TemporalServer
 
 
 def faults(environment: dict[str, str]) -> list[str]:

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from activities.clients.ledger import Ledger
 from activities.clients.ledger_table import BEGINNING
 from activities.errors import Unreachable
+from deploy.ports import free_port
 from runbook.message import Order, ReleaseRef
 from runbook.record import Entry
 from tests.postgresql import postgresql_server
-from tests.servers import free_port
 
 DIGEST = "sha256:" + "a" * 64
 WRITER = """

@@ -7,9 +7,9 @@ import pytest
 
 from activities.clients.notifier import Notifier
 from activities.errors import Refused, Unreachable
+from deploy.ports import free_port
 from runbook.trouble import Cause
 from tests.activities.hook import TOKEN, Hook, hook
-from tests.servers import free_port
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -87,12 +86,6 @@ async def bench(folder: Path, settings: RegistrySettings | None = None) -> Async
 
 async def run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return await asyncio.to_thread(function, *args, **kwargs)
-
-
-def a_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
 
 
 async def answer(port: int, path: str, within: float = 5) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from deploy.ports import free_port
 from deploy.sandbox.faults import FaultRule
-from tests.deploy.sandbox.engine_bench import ADDRESS, Bench, a_free_port, answer, bench, run, until
+from tests.deploy.sandbox.engine_bench import ADDRESS, Bench, answer, bench, run, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,7 +50,7 @@ async def test_an_image_without_a_container_is_refused_with_docker_s_status(at: 
 
 
 async def test_a_container_answers_on_its_published_port_until_it_is_stopped(at: Bench) -> None:
-    port = a_free_port()
+    port = free_port(ADDRESS)
     container = await at.create(await at.pulled("1.0.0"), "shop", ports=published(port))
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((ADDRESS, port))
@@ -84,7 +85,7 @@ async def test_a_taken_name_is_a_conflict_that_names_its_holder(at: Bench) -> No
 
 
 async def test_a_taken_port_leaves_the_container_created_with_the_reason(at: Bench) -> None:
-    port, reference = a_free_port(), await at.pulled("1.0.0")
+    port, reference = free_port(ADDRESS), await at.pulled("1.0.0")
     first = await at.create(reference, "one", ports=published(port))
     second = await at.create(reference, "two", ports=published(port))
     await run(first.start)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from deploy.ports import free_port
 from deploy.sandbox.engine_life import Backoff
 from deploy.sandbox.processes import end_leftover
-from tests.deploy.sandbox.engine_bench import Bench, a_free_port, answer, bench, run, until
+from tests.deploy.sandbox.engine_bench import ADDRESS, Bench, answer, bench, run, until
 
 in_module = pytest.mark.asyncio(loop_scope="module")
 ALWAYS: dict[str, Any] = {"Name": "always", "MaximumRetryCount": 0}
@@ -55,7 +56,7 @@ async def test_a_crash_loop_grows_its_restart_count_and_is_stopped_for_good(at: 
 
 @in_module
 async def test_a_process_that_dies_is_restarted_on_its_port(at: Bench) -> None:
-    port = a_free_port()
+    port = free_port(ADDRESS)
     container = await at.create(
         await at.pulled("1.0.0"), "shop", ports={"8080/tcp": port}, restart_policy=UNLESS_STOPPED
     )

@@ -3,7 +3,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import tarfile
 import time
@@ -13,18 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.ports import free_port
 from deploy.sandbox.images import Image, Runtime, build_image, find_busybox
 from deploy.sandbox.images_push import push_image
 from deploy.sandbox.registry import RegistrySettings, build_registry
 from deploy.sandbox.serving import PLAIN, serving
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextlib.contextmanager
