@@ -59,9 +59,8 @@ class House:
 
     def __enter__(self) -> Self:
         try:
-            self._temporal.start()
             self._sandbox.start()
-            self._wait_for_temporal()
+            self.start_temporal()
             self._sandbox.wait_for("sandbox up", _READY_WITHIN)
             self.facts = SandboxFacts.read(self.root / "sandbox")
         except BaseException:
@@ -118,8 +117,7 @@ class House:
         """SIGKILL to the server, and another on its database after so many seconds."""
         self._temporal.kill()
         time.sleep(after)
-        self._temporal.start()
-        self._wait_for_temporal()
+        self.start_temporal()
 
     async def temporal(self, words: list[str]) -> str:
         """What the `temporal` command with these words prints."""
@@ -155,6 +153,16 @@ class House:
         for queue in ("transfer", "timer", "visibility"):
             words += ["--dynamic-config-value", f"history.{queue}ProcessorMaxPollRPS=2000"]
         return [*words, "--log-level", "error"]
+
+    def start_temporal(self) -> None:
+        """Until it answers. It chooses ports for its own use as it starts: where one is taken meanwhile, it is started again."""
+        for left in (2, 1, 0):
+            self._temporal.start()
+            try:
+                return self._wait_for_temporal()
+            except RuntimeError:
+                if not left or "address already in use" not in self._temporal.tail():
+                    raise
 
     def _wait_for_temporal(self) -> None:
         deadline = time.monotonic() + _READY_WITHIN

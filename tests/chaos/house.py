@@ -107,10 +107,6 @@ class ChaosHouse(House):
     def kill_temporal(self) -> None:
         self._temporal.kill()
 
-    def start_temporal(self) -> None:
-        self._temporal.start()
-        self._wait_for_temporal()
-
     def tails(self) -> str:
         """The end of every log, for a house that could not go on."""
         logs = sorted(self.logs.glob("*.log"), key=lambda log: log.stat().st_mtime)[-6:]
