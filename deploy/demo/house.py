@@ -159,10 +159,12 @@ class House:
         for left in (2, 1, 0):
             self._temporal.start()
             try:
-                return self._wait_for_temporal()
+                self._wait_for_temporal()
             except RuntimeError:
                 if not left or "address already in use" not in self._temporal.tail():
                     raise
+            else:
+                return
 
     def _wait_for_temporal(self) -> None:
         deadline = time.monotonic() + _READY_WITHIN
