@@ -15,6 +15,8 @@ from runbook.trouble import Cause
 
 _LARGEST_FILE = 1024 * 1024
 _KEEPALIVE_SECONDS, _KEEPALIVES_MISSED = 5, 3
+# Before what else the host takes: a packet costs a sixth of what it does with asyncssh's first choice, ChaCha20.
+_CIPHERS = "^aes*-gcm@openssh.com"
 # OpenSSH refuses an eleventh session on one connection, unless its MaxSessions says otherwise.
 _READS_AT_ONCE = 4
 
@@ -116,6 +118,7 @@ class Ssh:
             # The project's file says it all: nobody's ~/.ssh/config turns production somewhere else.
             config=None,
             preferred_auth="publickey",
+            encryption_algs=_CIPHERS,
             connect_timeout=self._within,
             login_timeout=self._within,
             keepalive_interval=_KEEPALIVE_SECONDS,

@@ -44,6 +44,11 @@ async def test_one_connection_serves_all_who_ask_at_once(bench: Bench, ssh: Ssh)
     assert bench.ssh.connections == 1
 
 
+async def test_a_cipher_that_costs_little_is_taken_where_the_host_has_it(bench: Bench, ssh: Ssh) -> None:
+    connection = await ssh.connection(table(bench), ADDRESS)
+    assert connection.get_extra_info("send_cipher") == "aes256-gcm@openssh.com"
+
+
 async def test_a_lost_connection_is_opened_again(bench: Bench, ssh: Ssh) -> None:
     first = await ssh.connection(table(bench), ADDRESS)
     bench.ssh.cut()
