@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
@@ -210,7 +210,8 @@ class Player:
         while True:
             try:
                 return await call()
-            except (RPCError, RuntimeError) as error:
+            # A worker that was away may answer a query from what it remembers, which is another way than the release went.
+            except (RPCError, WorkflowQueryFailedError, RuntimeError) as error:
                 if isinstance(error, RuntimeError) and "the run failed" in str(error):
                     raise
                 await asyncio.sleep(_LOOK_EVERY)
