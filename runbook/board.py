@@ -165,4 +165,5 @@ def _fitting(text: str) -> str:
 
 
 def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+    # strftime imports a module at each call, which in the SDK's sandbox takes long.
+    return moment.replace(tzinfo=None).isoformat(" ", "seconds")

@@ -1,5 +1,6 @@
 """What people see of a run: its status as the board in Temporal's UI, and as search attributes."""
 
+import asyncio
 from typing import Any
 
 from temporalio import workflow
@@ -26,10 +27,11 @@ class Display:
         self.status = status
         self.searchable = False
         self._shown: dict[str, Any] = {}
+        self._drawing = False
 
     def note(self, message: str) -> None:
         """Show this on the board, among the newest messages."""
-        self.status.messages.append(f"{workflow.now():%H:%M:%S} {printable(message)}"[:600])
+        self.status.messages.append(f"{workflow.now().time().isoformat('seconds')} {printable(message)}"[:600])
         if len(self.status.messages) > _MESSAGES_KEPT:
             self.status.unheard += len(self.status.messages) - _MESSAGES_KEPT
             del self.status.messages[:-_MESSAGES_KEPT]
@@ -46,8 +48,10 @@ class Display:
         self.changed()
 
     def changed(self) -> None:
-        """Show the status as it is now."""
-        workflow.set_current_details(board(self.status))
+        """Show the status as it is now; the board is drawn once for all that changes at once."""
+        if not self._drawing:
+            self._drawing = True
+            asyncio.get_running_loop().call_soon(self._draw)
         if not self.searchable:
             return
         outcome = self.status.outcome and str(self.status.outcome)
@@ -64,3 +68,7 @@ class Display:
         if updates:
             self._shown |= {key.name: value for key, value in wanted}
             workflow.upsert_search_attributes(updates)  # pyright: ignore[reportUnknownMemberType] - partly untyped
+
+    def _draw(self) -> None:
+        self._drawing = False
+        workflow.set_current_details(board(self.status))
