@@ -52,7 +52,7 @@ sandbox: $(READY) ## the same world, kept running for you to play with
 	$(PY) -m deploy.demo --keep
 
 test: $(READY) ## the whole suite; what this machine lacks is skipped with its reason
-	$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.watched $(UNSKIPPED) --durations=15 $(ARGS) $(TESTS)
+	$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --max-worker-restart 0 -p tests.watched $(UNSKIPPED) --durations=15 $(ARGS) $(TESTS)
 
 chaos: $(READY) ## kill, cut and fill up everything at every point: make chaos CHAOS='--sample 100 --seed 1'
 	$(PY) -m tests.chaos $(CHAOS)

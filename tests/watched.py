@@ -1,8 +1,8 @@
-"""A pytest plugin for long runs: a failure is told when it happens, and a test that hangs ends its process.
+"""A pytest plugin for long runs: a failure is told when it happens, and a test that hangs ends the run.
 
 pytest-timeout raises in the test, once; what then hangs in a fixture's end, or in a loop that waits for its tasks, would
-hang for good. Here the process ends, after telling where each of its threads was; pytest-xdist reports the test as failed
-and starts another process for the others.
+hang for good. Here the process ends, after telling where each of its threads was, and pytest-xdist ends the run. (It could
+start another process for the others, but then waits for tests that it gave to nobody.)
 """
 
 import faulthandler

@@ -15,7 +15,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
@@ -107,6 +107,12 @@ class LaneOfTests:
     async def went_on(self, handle: Handle) -> bool:
         """Whether it is in another run than the first by now."""
         return (await handle.describe()).run_id != handle.result_run_id
+
+    async def last(self, handle: Handle) -> Handle:
+        """The last of the runs that it goes on in, ended. This server now and then writes no end of the one before: its result never comes."""
+        while (found := await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+            await self.sleep(timedelta(hours=1))
+        return self.client.get_workflow_handle(handle.id, run_id=found.run_id)
 
     async def approve(self, handle: Handle, by: str = "alice", digest: str = DIGEST) -> None:
         await handle.signal(names.APPROVE, {"by": by, "digest": digest})

@@ -78,7 +78,7 @@ async def test_weeks_of_reminders_and_a_thousand_junk_signals_go_by_in_bounded_r
         assert same_gate(status) == same_gate(opened)
         # Made for the first run, sent to the last.
         assert (await lane.decide(handle, signers.approval(opened, "bob"))).accepted
-        result = await lane.result(handle)
+        result = await lane.result(await lane.last(handle))
     assert (result.outcome, result.approvers) == (Outcome.RELEASED, ["alice", "bob"])
     lengths = [len(await lane.events(run)) for run in await runs(lane, handle)]
     assert len(lengths) > 5, lengths
@@ -130,7 +130,7 @@ async def test_the_sender_is_looked_for_in_the_run_that_the_message_came_to(brie
         await lane.at_gate(handle)
         await until_anew(lane, handle)
         await lane.approve(handle)
-        assert (await lane.result(handle)).outcome is Outcome.RELEASED
+        assert (await lane.result(await lane.last(handle))).outcome is Outcome.RELEASED
         status = await lane.status(handle)
     assert status.gate is not None
     assert [given.sender for given in status.gate.approvals] == [lane.client.identity]
@@ -143,7 +143,7 @@ async def test_it_expires_when_it_said_it_would(brief_lane: LaneOfTests) -> None
         handle = await lane.start()
         opened = await lane.at_gate(handle)
         await until_anew(lane, handle)
-        result = await lane.result(handle)
+        result = await lane.result(await lane.last(handle))
         ended = await lane.status(handle)
     assert result.outcome is Outcome.EXPIRED
     assert opened.gate is not None
@@ -168,9 +168,9 @@ async def test_the_new_run_hears_what_the_first_would_have_heard(brief_lane: Lan
     async with lane.working(max_cached_workflows=0):
         if how == "cancel":
             with pytest.raises(WorkflowFailureError):
-                await handle.result()
+                await (await lane.last(handle)).result()
         else:
-            await handle.result()
+            await (await lane.last(handle)).result()
         status = await lane.status(handle)
     assert status.outcome is (Outcome.REJECTED if how == "reject" else Outcome.ABORTED)
     assert not lane.crew.count(steps.PULL)
