@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import functools
 import signal
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from deploy.demo.house import CHECKOUT
 from process.ending import end
 from tests.chaos.cells import Cell, all_cells, chosen, packed
 from tests.chaos.fault import ALL
+from tests.chaos.journal import keep, kept
 from tests.chaos.quiet import quieten
 from tests.chaos.report import written
 from tests.chaos.sweep import Houses, recorded, sweep
@@ -30,15 +32,20 @@ async def _sweep(asked: argparse.Namespace, root: Path) -> int:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with Houses(root, asked.houses, asked.checkout) as houses:
         everything = [Cell(*asked.cell)] if asked.cell else all_cells(await recorded(houses.players))
+        before = kept(asked.journal)
         cells = chosen(everything, seed=asked.seed, sample=asked.sample, points=asked.points, faults=asked.faults)
+        cells = [cell for cell in cells if cell not in before.outcomes]
         if asked.list:
             _say("\n".join(f"{cell.scenario:9}{cell.fault:14}{cell.point}" for cell in sorted(cells, key=str)))
             return 0
         runs = packed(cells, asked.per_run)
         _say(f"{len(everything)} cells in all, {len(cells)} chosen, in {len(runs)} runs on {asked.houses} houses")
-        swept = await sweep(houses.players, runs, say=_say, minutes=asked.minutes)
+        keeping = functools.partial(keep, asked.journal) if asked.journal else lambda _: None
+        swept = await sweep(houses.players, runs, say=_say, minutes=asked.minutes, before=before, keep=keeping)
     if asked.report:
-        asked.report.write_text(written(swept, everything, sys.argv[1:]))
+        # Which points there are differs a little from sitting to sitting.
+        both = list(dict.fromkeys([*everything, *swept.outcomes]))
+        asked.report.write_text(written(swept, both, sys.argv[1:]))
     for cell, outcome in swept.outcomes.items():
         if outcome.faults:
             _say(f"{cell.fault} at {cell.point} in a {cell.scenario}: {outcome.faults}")
@@ -68,6 +75,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--houses", type=int, default=2, metavar="N", help="side by side")
     parser.add_argument("--minutes", type=float, help="begin no run after so long")
     parser.add_argument("--report", type=Path, help="write the table here, as Markdown")
+    parser.add_argument("--journal", type=Path, help="keep what was found in this file, and go on from it")
     parser.add_argument("--list", action="store_true", help="only say which cells there are")
     parser.add_argument("--root", type=Path, help="keep everything below this folder")
     parser.add_argument("--checkout", type=Path, default=CHECKOUT, help="the code that the workers run")

@@ -37,7 +37,8 @@ def written(swept: Swept, everything: list[Cell], words: list[str]) -> str:
 def _extent(swept: Swept, everything: list[Cell]) -> str:
     points = len({cell.point for cell in everything})
     played = f"{len(swept.outcomes)} played in {swept.runs} runs and {swept.seconds / 60:.0f} minutes"
-    return f"{points} points and {len(everything)} cells in all, {played}."
+    sittings = f", in {swept.sittings} sittings" if swept.sittings > 1 else ""
+    return f"{points} points and {len(everything)} cells in all, {played}{sittings}."
 
 
 def machine() -> str:
@@ -54,7 +55,7 @@ def _public(words: list[str]) -> list[str]:
     kept: list[str] = []
     skip = False
     for word in words:
-        if skip or word in {"--root", "--report", "--checkout"}:
+        if skip or word in {"--root", "--report", "--checkout", "--journal"}:
             skip = not skip
             continue
         kept.append(word)

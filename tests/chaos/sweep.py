@@ -39,6 +39,7 @@ class Swept:
     mixed: int = 0
     told_twice: int = 0
     seconds: float = 0.0
+    sittings: int = 0
 
     def count(self, run: Run) -> None:
         self.runs += 1
@@ -121,9 +122,15 @@ async def sweep(
     *,
     say: Callable[[str], None] = print,
     minutes: float | None = None,
+    before: Swept | None = None,
+    keep: Callable[[Swept], None] = lambda _: None,
 ) -> Swept:
-    """Play every run; what is still to do when the minutes are over is left undone, and is in no outcome."""
-    swept, waiting, began = Swept(), list(reversed(runs)), time.monotonic()
+    """Play every run; what is still to do when the minutes are over is left undone, and is in no outcome.
+
+    `before` is what an earlier sitting found, `keep` is given what all have found after each run.
+    """
+    swept, waiting, began = before or Swept(), list(reversed(runs)), time.monotonic()
+    swept.sittings, sat = swept.sittings + 1, swept.seconds
 
     async def work(player: Player) -> None:
         while waiting and (minutes is None or time.monotonic() - began < 60 * minutes):
@@ -135,6 +142,8 @@ async def sweep(
             waiting.extend([cell] for cell in again if cell not in tries)
             # Whether the point is ever passed is the last thing to find out.
             waiting[:0] = [[cell] for cell in again if cell in tries]
+            swept.seconds = sat + time.monotonic() - began
+            keep(swept)
             if not run.is_good:
                 # What a release left that had to be ended is put right by the next one.
                 await player.play(RELEASE, [])
@@ -163,5 +172,4 @@ async def sweep(
         return again
 
     await asyncio.gather(*(work(player) for player in players))
-    swept.seconds = time.monotonic() - began
     return swept

@@ -1,7 +1,10 @@
 """Which faults can happen where, what shares a run, and what the last line says."""
 
+from pathlib import Path
+
 from tests.chaos.cells import Cell, all_cells, chosen, packed, shots
 from tests.chaos.fault import ALL, ANYWHERE, CUT_AFTER, KILL, LOCKED, STOP, TEMPORAL_20, faults_of
+from tests.chaos.journal import keep, kept
 from tests.chaos.points import masked
 from tests.chaos.run import GATE, RELEASE, ROLLBACK
 from tests.chaos.sweep import Outcome, Swept
@@ -113,3 +116,13 @@ def test_a_point_is_completed_when_every_fault_of_it_is_and_one_that_nobody_pass
 def test_the_filter_of_faults_knows_all_of_them() -> None:
     assert set(ANYWHERE) < set(ALL)
     assert len(ALL) == len(set(ALL))
+
+
+def test_a_sweep_that_was_ended_is_gone_on_with_from_its_journal(tmp_path: Path) -> None:
+    well, wrong = Cell(RELEASE, "release/tag/begun", KILL), Cell(RELEASE, "release/tag/kept", STOP)
+    swept = Swept(
+        {well: Outcome(), wrong: Outcome(["two tags"])}, ["both"], runs=3, told_twice=2, seconds=7.5, sittings=1
+    )
+    assert kept(tmp_path / "journal") == kept(None) == Swept()
+    keep(tmp_path / "journal", swept)
+    assert kept(tmp_path / "journal") == swept
