@@ -112,14 +112,20 @@ def _told(times: list[float]) -> tuple[float, float]:
     return statistics.median(times), max(times)
 
 
-async def _measure(root: Path, count: int) -> int:
-    times, wrong = Times(), 0
-    async with Houses(root, 1, soak="5s") as houses:
-        for number in range(count):
-            run = await measured(houses.players[0], houses.open[0], times)
-            wrong += not run.is_good
-            _say(f"{number + 1}: {run.seconds:.0f} s {run.verdict.faults or 'well'}")
-            _say("\n".join(times.rows()))
+async def _measure(root: Path, count: int, side_by_side: int) -> int:
+    times, ended, wrong = Times(), 0, 0
+    numbers = iter(range(count))
+
+    async def measure(player: Player, house: ChaosHouse) -> None:
+        nonlocal ended, wrong
+        for _ in numbers:
+            run = await measured(player, house, times)
+            ended, wrong = ended + 1, wrong + (not run.is_good)
+            _say(f"{ended}: {run.seconds:.0f} s {run.verdict.faults or 'well'}")
+
+    async with Houses(root, side_by_side, soak="5s") as houses:
+        await asyncio.gather(*(map(measure, houses.players, houses.open)))
+    _say("\n".join(times.rows()))
     _say(f"{count} releases, 4 kills each, {wrong} of them wrong; {machine()}")
     return 0 if times.is_good and not wrong else 1
 
@@ -130,11 +136,12 @@ def _say(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.recovery", description=__doc__)
-    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--count", type=int, default=20, metavar="N", help="releases")
+    parser.add_argument("--houses", type=int, default=1, metavar="N", help="side by side, which makes each slower")
     asked = parser.parse_args()
     quieten()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        return asyncio.run(_measure(Path(folder), asked.count))
+        return asyncio.run(_measure(Path(folder), asked.count, asked.houses))
 
 
 if __name__ == "__main__":
