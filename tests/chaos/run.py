@@ -167,7 +167,8 @@ class Player:
         """The pid of the worker that did the newest workflow task: the next one goes to it first."""
         history = await self._handle.fetch_history()
         done = [event.workflow_task_completed_event_attributes.identity for event in history.events]
-        return int(next(identity for identity in reversed(done) if identity).rpartition("/")[2])
+        # As process/connection.py has it: program@host/pid/user.
+        return int(next(identity for identity in reversed(done) if identity).split("/")[1])
 
     async def _until(self, reached: Callable[[Status], bool]) -> Status:
         """Also when it has ended, or when a person is needed."""
