@@ -14,7 +14,7 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 # Seconds that a part of a test (its set-up, the test, its end) may take beyond the test's own time limit.
-_GRACE = float(os.environ.get("GRACE", "60"))
+_GRACE = float(os.environ.get("WATCHED_GRACE", "60"))
 
 # pytest captures what is written to standard error while a test runs; this is where it went before.
 _stderr = os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w")

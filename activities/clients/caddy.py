@@ -95,18 +95,21 @@ class Caddy:
 
     async def _ask(self, method: str, url: str, **what: Any) -> httpx.Response:
         try:
-            try:
-                return await self._http.request(method, url, **what)
-            except (httpx.RemoteProtocolError, httpx.ReadError):
-                # Caddy opens its admin API anew at every change, and ends what came just before without an answer.
-                if method != "GET":
-                    raise
-                return await self._http.request(method, url, **what)
+            return await self._insist(method, url, **what)
         except httpx.HTTPError as error:
             said = " ".join(str(error).split())[:200] or type(error).__name__
             raise Unreachable(
                 f"Caddy of {self.host} did not answer at {self._table.admin} ({said}): is it running there?"
             ) from None
+
+    async def _insist(self, method: str, url: str, **what: Any) -> httpx.Response:
+        """Caddy opens its admin API anew at every change, and ends what came just before without an answer: looks are repeated."""
+        try:
+            return await self._http.request(method, url, **what)
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            if method != "GET":
+                raise
+            return await self._http.request(method, url, **what)
 
     def _read(self, answer: httpx.Response) -> Any:
         if answer.status_code != 200:

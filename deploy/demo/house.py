@@ -119,6 +119,18 @@ class House:
         time.sleep(after)
         self.start_temporal()
 
+    def start_temporal(self) -> None:
+        """Until it answers. It chooses ports for its own use as it starts: where one is taken meanwhile, it is started again."""
+        for left in (2, 1, 0):
+            self._temporal.start()
+            try:
+                self._wait_for_temporal()
+            except RuntimeError:
+                if not left or "address already in use" not in self._temporal.tail():
+                    raise
+            else:
+                return
+
     async def temporal(self, words: list[str]) -> str:
         """What the `temporal` command with these words prints."""
         return await output_of(words, self.environment)
@@ -153,18 +165,6 @@ class House:
         for queue in ("transfer", "timer", "visibility"):
             words += ["--dynamic-config-value", f"history.{queue}ProcessorMaxPollRPS=2000"]
         return [*words, "--log-level", "error"]
-
-    def start_temporal(self) -> None:
-        """Until it answers. It chooses ports for its own use as it starts: where one is taken meanwhile, it is started again."""
-        for left in (2, 1, 0):
-            self._temporal.start()
-            try:
-                self._wait_for_temporal()
-            except RuntimeError:
-                if not left or "address already in use" not in self._temporal.tail():
-                    raise
-            else:
-                return
 
     def _wait_for_temporal(self) -> None:
         deadline = time.monotonic() + _READY_WITHIN
