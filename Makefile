@@ -11,6 +11,9 @@ READY := $(VENV)/.ready
 # The Temporal binaries that the tests start are in the virtual environment.
 export PATH := $(abspath $(VENV)/bin):$(PATH)
 
+# The thousand processes that tests start take what is compiled from what the first one compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The first Python that is new enough and can make virtual environments.
 PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,\
   $(shell $(each) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(each))))
@@ -31,7 +34,7 @@ UV := $(VENV)/uv/bin/uv
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header -q
 
-.PHONY: help setup demo sandbox test chaos histories replay check lint types layers current format lock docs clean
+.PHONY: help setup demo sandbox test chaos histories replay check lint types mypy pyright layers current format lock docs clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,8 +72,12 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: $(READY)
+types: mypy pyright
+
+mypy: $(READY)
 	$(VENV)/bin/mypy
+
+pyright: $(READY)
 	$(VENV)/bin/pyright
 
 layers: $(READY)

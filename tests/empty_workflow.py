@@ -7,9 +7,10 @@ from typing import Any
 from temporalio import workflow
 
 EMPTY = "(an empty workflow)"
+EMPTY_WORKFLOW = "Empty"
 
 
-@workflow.defn(name="Empty")
+@workflow.defn(name=EMPTY_WORKFLOW)
 class Empty:
     @workflow.run
     async def run(self) -> None:
@@ -26,7 +27,12 @@ def empty_history() -> str:
         return {**told, f"{name}EventAttributes": attributes}
 
     queue = {"name": "release-runbook"}
-    started = {"workflowType": {"name": "Empty"}, "taskQueue": queue, "originalExecutionRunId": "1", "attempt": 1}
+    started = {
+        "workflowType": {"name": EMPTY_WORKFLOW},
+        "taskQueue": queue,
+        "originalExecutionRunId": "1",
+        "attempt": 1,
+    }
     return json.dumps(
         {
             "events": [

@@ -2,7 +2,8 @@
 
 Replaying is what a worker does with a release it does not remember: after a restart, once for each that waits. The
 milliseconds are this machine's, passed and worked: on a machine that is busy with other things more pass than are
-worked. The ratio to the empty workflow, replayed in turn with the others, travels.
+worked. The ratio to the empty workflow, replayed in turn with the others, travels. Each replayer is told of the one
+workflow it replays: it looks over all it is told of, each time, what a worker does once as it starts.
 """
 
 import argparse
@@ -19,12 +20,19 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from process.ending import end
 from process.runner import Runner
-from tests.empty_workflow import EMPTY, Empty, empty_history
+from runbook import names
+from tests.empty_workflow import EMPTY, EMPTY_WORKFLOW, Empty, empty_history
 from tests.record_histories import FOLDER, lane_of
 from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
 
+_WORKFLOWS: dict[str, type] = {
+    names.RELEASE_WORKFLOW: ReleaseWorkflow,
+    names.ROLLBACK_WORKFLOW: RollbackWorkflow,
+    names.DRIFT_WORKFLOW: DriftWorkflow,
+    EMPTY_WORKFLOW: Empty,
+}
 GOAL = 150.0
 """Milliseconds, for each history."""
 
@@ -46,17 +54,16 @@ async def replayed(replayer: Replayer, lane: str, history: str) -> Took:
 async def measured(times: int, *, sandboxed: bool) -> dict[str, list[Took]]:
     """Each replay of each history; all in turn, so that other work on the machine meets them all."""
     runner = Runner() if sandboxed else UnsandboxedWorkflowRunner()
-    replayer = Replayer(
-        workflows=[ReleaseWorkflow, RollbackWorkflow, DriftWorkflow, Empty],
-        data_converter=pydantic_data_converter,
-        workflow_runner=runner,
-    )
+    replayers = {
+        name: Replayer(workflows=[workflow], data_converter=pydantic_data_converter, workflow_runner=runner)
+        for name, workflow in _WORKFLOWS.items()
+    }
     told = {EMPTY: empty_history()}
     told |= {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.json"))}
     took: dict[str, list[Took]] = {name: [] for name in told}
     for turn in range(times + 1):
         for name, history in told.items():
-            one = await replayed(replayer, lane_of(name), history)
+            one = await replayed(replayers[_workflow(history)], lane_of(name), history)
             if turn:  # the first is for warming up
                 took[name].append(one)
     return took
@@ -70,6 +77,12 @@ def table(took: dict[str, list[Took]]) -> list[str]:
         passed, worked = statistics.median(one.passed for one in replays), _worked(replays)
         lines.append(f"{name:36} {_events(name):>6} {passed:9.1f} {worked:9.1f} {worked / empty:6.1f}")
     return lines
+
+
+def _workflow(history: str) -> str:
+    """The name of the workflow of which this is a run."""
+    [started, *_] = json.loads(history)["events"]
+    return str(started["workflowExecutionStartedEventAttributes"]["workflowType"]["name"])
 
 
 def _worked(replays: list[Took]) -> float:

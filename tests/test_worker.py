@@ -14,12 +14,11 @@ import pytest
 import worker
 from deploy.ports import free_port
 from runbook import names, steps
-from tests.programs import worker_process
+from tests.programs import ENDINGS, worker_process
 from tests.projects import project_table
 from tests.servers import TemporalServer
 from tests.toml import as_toml
 
-STOPS = 40
 AT_ONCE = 4
 
 
@@ -128,7 +127,7 @@ async def test_work_that_outlasts_its_grace_is_cancelled_and_the_end_is_clean(
 
 
 @pytest.mark.timeout(900)  # on a machine that is busy with other work
-async def test_every_stop_of_forty_is_status_0(temporal: TemporalServer, tmp_path: Path) -> None:
+async def test_every_stop_is_status_0(temporal: TemporalServer, tmp_path: Path) -> None:
     """A process that used Temporal's client may abort at exit: see process/ending.py."""
     statuses: Counter[int] = Counter()
     batch = asyncio.Semaphore(AT_ONCE)
@@ -145,9 +144,9 @@ async def test_every_stop_of_forty_is_status_0(temporal: TemporalServer, tmp_pat
             statuses[await process.ended()] += 1
 
     async with asyncio.TaskGroup() as group:
-        for number in range(STOPS):
+        for number in range(ENDINGS):
             group.create_task(stop_one(number))
-    assert statuses == {0: STOPS}
+    assert statuses == {0: ENDINGS}
 
 
 def test_every_step_has_exactly_one_performer_among_the_groups_of_the_worker() -> None:

@@ -1,5 +1,6 @@
 """An image reference taken apart the way Docker does it."""
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ class ImageReference:
     digest: str | None = None
 
     @classmethod
+    @functools.lru_cache(maxsize=1024)
     def parse(cls, text: str, tag: str = "") -> "ImageReference":
         """`tag` is the separate query parameter of a pull: a tag or a digest."""
         name, _, digest = text.partition("@")
