@@ -1,6 +1,7 @@
 """The facts of a release, read back from the outside: from git, the forge, the engines, the service and the ledger."""
 
 import base64
+import itertools
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,21 @@ class Outside:
             return answer.raise_for_status().json()
 
     async def releases(self, version: str) -> list[Json]:
-        return [each for each in await self.forge("releases") if each["tag_name"] == f"v{version}"]
+        return [each for each in await self._listed("releases?") if each["tag_name"] == f"v{version}"]
 
     async def postmortems(self) -> list[Json]:
-        issues = await self.forge("issues?state=all&type=issues")
+        issues = await self._listed("issues?state=all&type=issues&")
         return [issue for issue in issues if any(label["name"] == "postmortem" for label in issue["labels"])]
+
+    async def _listed(self, path: str) -> list[Json]:
+        """All pages of it."""
+        found: list[Json] = []
+        for page in itertools.count(1):
+            listed = await self.forge(f"{path}page={page}")
+            if not listed:
+                break
+            found += listed
+        return found
 
     async def answer(self, host: HostFacts) -> str:
         """The version that the service on this host says it is."""
