@@ -1,12 +1,22 @@
 """Real SSH keys, an agent, and signatures as `ssh-keygen` makes them."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from runbook.approval import NAMESPACE
+
+
+def need_openssh() -> None:
+    """Skips the test where the machine has no OpenSSH."""
+    for program in ("ssh-keygen", "ssh-agent"):
+        if shutil.which(program) is None:
+            pytest.skip(f"there is no {program} on this machine: install openssh-client")
 
 
 @dataclass(frozen=True)
@@ -17,6 +27,7 @@ class Key:
 
     @classmethod
     def make(cls, folder: Path, name: str, kind: str = "ed25519") -> "Key":
+        need_openssh()
         path = folder / name
         words = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", name, "-f", str(path)]
         subprocess.run(words, check=True, stdin=subprocess.DEVNULL)

@@ -118,7 +118,8 @@ class LaneOfTests:
 
     async def last(self, handle: Handle) -> Handle:
         """The last of the runs that it goes on in, ended. This server now and then writes no end of the one before: its result never comes."""
-        while (found := await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+        going_on = {WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW}
+        while (found := await handle.describe()).status in going_on:
             await self.sleep(timedelta(hours=1))
         return self.client.get_workflow_handle(handle.id, run_id=found.run_id)
 
