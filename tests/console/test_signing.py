@@ -13,7 +13,7 @@ from runbook.message import ReleaseRef
 from runbook.status import GateView, Status
 from tests.activities.performing import perform
 from tests.projects import COMMIT, DIGEST, image
-from tests.signing import Key, allowed_signers
+from tests.signing import Key, allowed_signers, need_openssh
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 GATE = GateView(
@@ -65,6 +65,7 @@ async def test_the_worker_accepts_what_the_starter_signs_and_nothing_else_of_it(
 
 
 def test_a_key_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    need_openssh()
     with pytest.raises(Refusal, match="ssh-keygen would not sign with") as refusal:
         signed(STATUS, GATE, "approve", "alice", str(tmp_path / "nowhere"))
     assert "\n" not in str(refusal.value)
