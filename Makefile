@@ -21,7 +21,8 @@ PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,\
 # Only this act of the demo: `make demo ACT=2`.
 ACT ?=
 # What `make test` runs: `make test TESTS=tests/runbook`, `make test ARGS='-k gate -x'`; in so many processes (0: in one,
-# as a debugger wants it), each with whole files, whose tests share what they start.
+# as a debugger wants it), each with whole files, whose tests share what they start. PROGRAM_ENDINGS=40 looks at twice as many
+# ends of worker.py and starter.py.
 TESTS ?=
 ARGS ?=
 JOBS ?= 3

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-ENDINGS = int(os.environ.get("ENDINGS", "20"))
-"""How often each program's end is looked at, a multiple of 5: a crash while exiting is rare. `make test ENDINGS=40` does more."""
+ENDINGS = int(os.environ.get("PROGRAM_ENDINGS", "20"))
+"""How often each program's end is looked at, a multiple of 5: a crash while exiting is rare."""
 _CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("RUNBOOK_", "TEMPORAL_"))}
 
 

@@ -35,25 +35,25 @@ class Outside:
         lines = (await output_of(words, told)).splitlines()
         return {ref: sha for sha, ref in (line.split("\t") for line in lines)}
 
-    async def forge(self, path: str) -> Any:
+    async def forge(self, path: str, **query: str | int) -> Any:
         forge = self._facts.forge
         url = f"{forge.url}/api/v1/repos/{forge.owner}/{forge.name}/{path}"
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            answer = await client.get(url, headers={"Authorization": f"token {self._token}"})
+            answer = await client.get(url, params=query, headers={"Authorization": f"token {self._token}"})
             return answer.raise_for_status().json()
 
     async def releases(self, version: str) -> list[Json]:
-        return [each for each in await self._listed("releases?") if each["tag_name"] == f"v{version}"]
+        return [each for each in await self._listed("releases") if each["tag_name"] == f"v{version}"]
 
     async def postmortems(self) -> list[Json]:
-        issues = await self._listed("issues?state=all&type=issues&")
+        issues = await self._listed("issues", state="all", type="issues")
         return [issue for issue in issues if any(label["name"] == "postmortem" for label in issue["labels"])]
 
-    async def _listed(self, path: str) -> list[Json]:
+    async def _listed(self, path: str, **query: str) -> list[Json]:
         """All pages of it."""
         found: list[Json] = []
         for page in itertools.count(1):
-            listed = await self.forge(f"{path}page={page}")
+            listed = await self.forge(path, **query, page=page)
             if not listed:
                 break
             found += listed

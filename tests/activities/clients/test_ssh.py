@@ -1,7 +1,6 @@
 """Connections with real SSH: whose key is trusted, who is let in, what is kept and what is opened again."""
 
 import asyncio
-import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from runbook.project import SshTable
 from runbook.trouble import Cause
 from tests.activities.clients.ssh_keys import table, write_key
 from tests.activities.host_bench import ADDRESS, ENV_FILE, Bench, write_env
+from tests.signing import need_openssh
 
 
 async def test_a_file_of_the_host_is_read(bench: Bench, ssh: Ssh) -> None:
@@ -111,8 +111,8 @@ def test_who_is_known_is_told_without_asking(tmp_path: Path) -> None:
     assert not known("example.org")
 
 
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen on this machine")
 def test_a_hashed_known_hosts_file_is_read_too(tmp_path: Path) -> None:
+    need_openssh()
     public = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
     path = tmp_path / "known_hosts"
     path.write_text(f"[web1]:2222 {public}\n")
@@ -152,10 +152,10 @@ async def test_a_key_that_can_not_be_used_is_refused_by_its_reference(bench: Ben
         assert refused.value.cause == Cause.CREDENTIALS
 
 
-@pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="no ssh-agent on this machine")
 async def test_without_a_key_the_agents_are_used(
     bench: Bench, ssh: Ssh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    need_openssh()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
     agent = await asyncio.create_subprocess_exec(
