@@ -129,7 +129,7 @@ async def test_a_process_that_ignores_term_is_killed_when_its_time_is_up(shop: S
     await engine.stop(identity, timedelta(seconds=2))
     took = time.monotonic() - begun
     assert (await engine.inspect(identity)).exit_code == 137
-    assert 2 <= took < 4
+    assert 2 <= took < 8
 
 
 async def test_the_stop_timeout_is_the_containers_own_too(service: Service, host: Host, old: Image) -> None:

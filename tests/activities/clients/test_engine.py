@@ -153,7 +153,7 @@ async def test_the_workers_own_docker_login_and_proxies_are_not_used(
 
 async def test_a_cancelled_pull_ends_at_once(bench: Bench, engine: Engine) -> None:
     image = await bench.publish("1.0.0")
-    bench.registry_app.state.faults.add(FaultRule(match="GET /v2/*/blobs/*", kind="delay", seconds=1))
+    bench.registry_app.state.faults.add(FaultRule(match="GET /v2/*/blobs/*", kind="delay", seconds=5))
     pulling = asyncio.create_task(engine.pull(image.repository, image.digest, None))
     async with asyncio.timeout(5):
         while bench.registry_app.state.faults.count("GET", "/v2/*/blobs/*") == 0:
@@ -162,7 +162,7 @@ async def test_a_cancelled_pull_ends_at_once(bench: Bench, engine: Engine) -> No
     pulling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pulling
-    assert time.monotonic() - started < 1.9, "the second layer was waited for"
+    assert time.monotonic() - started < 9, "the second layer was waited for"
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ async def test_a_command_that_ignores_the_request_to_end_is_killed_after_5_s(tmp
     started = time.monotonic()
     end = await run(tmp_path, "sh", "-c", script, within=timedelta(milliseconds=500))
     assert end.code is None
-    assert 5 < time.monotonic() - started < 9
+    assert 5 < time.monotonic() - started < 30
     assert not any(alive(pid) for pid in await pids(tmp_path, "leader"))
 
 

@@ -136,7 +136,7 @@ async def test_a_host_that_is_down_refuses_and_comes_back_on_its_port(site: Site
         with pytest.raises(ConnectionRefusedError):
             await site.connect()
     while not site.host.is_up:
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         await asyncio.sleep(0.01)
     assert time.monotonic() - began >= 0.3
     async with site.connect():
