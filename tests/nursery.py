@@ -189,4 +189,7 @@ def _become(asked: Request) -> NoReturn:
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    # What every worker finds out as it starts, and always finds the same: of which build it is, and what apprise knows.
+    importlib.import_module("temporalio.worker._worker").load_default_build_id()
+    importlib.import_module("activities.clients.notifier").Notifier()
     _serve()

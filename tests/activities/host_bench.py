@@ -17,6 +17,7 @@ import httpx
 
 from activities.clients.engine import Engine
 from activities.clients.engine_container import Container, ContainerToCreate
+from activities.clients.engine_socket import dial
 from activities.clients.hosts import Hosts
 from activities.errors import StepError
 from deploy.sandbox.engine import build_engine
@@ -49,6 +50,7 @@ class Bench:
     engine_app: Any
     ssh: Host
     hosts: Hosts
+    at_hand: Engine
 
     def environment(self, container: str = "shop", **changes: Any) -> EnvironmentTable:
         """A container name of one's own is a service of one's own, with a port of its own."""
@@ -92,7 +94,8 @@ class Bench:
         return image
 
     async def engine(self, environment: EnvironmentTable) -> Engine:
-        return await self.hosts.engine(environment, ADDRESS)
+        """The host's engine, asked on the host itself; `hosts` has the same one by SSH."""
+        return self.at_hand
 
     async def seen(self, environment: EnvironmentTable) -> list[Container]:
         """Every container of this service, by its name."""
@@ -183,9 +186,13 @@ async def host_bench(folder: Path, settings: RegistrySettings | None = None) -> 
         public = (folder / "host_key.pub").read_text()
         (folder / "known_hosts").write_text(f"[{ADDRESS}]:{ssh.port} {public}")
         hosts = Hosts()
+        api = await asyncio.to_thread(dial, folder / "docker.sock")
         try:
-            yield Bench(folder, f"127.0.0.1:{registry.port}", registry_app, engine_app, ssh, hosts)
+            yield Bench(
+                folder, f"127.0.0.1:{registry.port}", registry_app, engine_app, ssh, hosts, Engine(api, ADDRESS)
+            )
         finally:
+            api.close()
             await hosts.close()
             await ssh.close()
 

@@ -23,6 +23,7 @@ from tests.chaos.fault import KILL, KILL_OWNER, STOP, TEMPORAL, TEMPORAL_20, Sho
 from tests.chaos.house import ChaosHouse
 from tests.chaos.service import Service
 from tests.chaos.verdict import Before, Verdict, judge
+from tests.growth import Growth
 
 T = TypeVar("T")
 
@@ -172,10 +173,12 @@ class Player:
 
     async def _until(self, reached: Callable[[Status], bool]) -> Status:
         """Also when it has ended, or when a person is needed."""
+        growth = Growth(self._handle)
         while True:
-            status = await self._insist(self._status)
-            if reached(status) or status.outcome or status.needs:
-                return status
+            if await self._insist(growth.seen):
+                status = await self._insist(self._status)
+                if reached(status) or status.outcome or status.needs:
+                    return status
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _looked(self) -> Status | None:

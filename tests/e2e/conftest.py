@@ -20,9 +20,9 @@ from deploy.demo.outside import Outside
 from runbook import names
 from runbook.status import State, Status
 from tests.forking_house import ForkingHouse
+from tests.growth import Growth
 from tests.nursery import Nursery
 
-# Each look is a task for the worker.
 _LOOK_EVERY = 0.1
 _numbers = itertools.count(1)
 
@@ -62,12 +62,13 @@ class Play:
             await asyncio.sleep(0.1)
 
     async def until(self, reached: Callable[[Status], bool], within: float = 90) -> Status:
-        deadline = time.monotonic() + within
+        deadline, growth, status = time.monotonic() + within, Growth(self.handle), None
         while True:
-            status = await status_of(self.handle)
-            if reached(status):
-                return status
-            assert time.monotonic() < deadline, f"at {status.stage}: {status.needs} {status.messages} {status.summary}"
+            if await growth.seen():
+                status = await status_of(self.handle)
+                if reached(status):
+                    return status
+            assert time.monotonic() < deadline, f"never reached: {status}"
             await asyncio.sleep(_LOOK_EVERY)
 
     async def at_gate(self) -> Status:

@@ -12,6 +12,7 @@ from temporalio.worker import Worker
 
 from runbook import names
 from runbook.status import Status
+from tests.growth import Growth
 from tests.projects import project
 from tests.servers import TemporalServer
 from tests.workflows.conftest import ORDER, Handle
@@ -54,8 +55,9 @@ class RealLane:
         )
 
     async def until(self, handle: Handle, reached: Callable[[Status], bool]) -> None:
+        growth = Growth(handle)
         async with asyncio.timeout(60):
-            while not reached(Status.model_validate(await handle.query(names.STATUS))):
+            while not await growth.seen() or not reached(Status.model_validate(await handle.query(names.STATUS))):
                 await asyncio.sleep(0.02)
 
     async def assert_unbroken(self) -> None:
