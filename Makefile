@@ -25,7 +25,7 @@ ACT ?=
 # ends of worker.py and starter.py.
 TESTS ?=
 ARGS ?=
-JOBS ?= 3
+JOBS ?= 4
 # What `make chaos` is told: its --help says what there is.
 CHAOS ?=
 # In CI a test that was skipped has failed.
