@@ -17,7 +17,7 @@ from _pytest.terminal import TerminalReporter
 _GRACE = float(os.environ.get("WATCHED_GRACE", "60"))
 
 # pytest captures what is written to standard error while a test runs; this is where it went before.
-_stderr = os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w")
+_stderr = os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2)
 
 
 class Told:

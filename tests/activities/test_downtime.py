@@ -51,10 +51,9 @@ async def probe() -> AsyncGenerator[HttpProbe]:
 
 
 async def test_a_service_that_stays_up_loses_nothing_and_is_asked_all_the_time(probe: HttpProbe) -> None:
-    async with serving() as port:
-        async with Downtime(probe, f"http://127.0.0.1:{port}/health", {}) as downtime:
-            ticks = await ticked(2)
-            seen = downtime.measured
+    async with serving() as port, Downtime(probe, f"http://127.0.0.1:{port}/health", {}) as downtime:
+        ticks = await ticked(2)
+        seen = downtime.measured
     assert (seen.failures, seen.longest_gap, seen.was_up) == (0, 0.0, True)
     assert seen.requests >= ticks
     assert str(seen) == f"none of {seen.requests} requests failed"
