@@ -18,22 +18,22 @@ from tests.activities.host_bench import ADDRESS, Bench, answered
 
 async def test_the_engine_is_reached_again_after_the_connection_was_lost(bench: Bench) -> None:
     environment = bench.environment()
-    first = await bench.engine(environment)
+    first = await bench.hosts.engine(environment, ADDRESS)
     assert await first.containers() == []
     connection = await bench.hosts._ssh.connection(environment.ssh, ADDRESS)
     bench.ssh.cut()
     await connection.wait_closed()
     with pytest.raises(Unreachable, match=f"the connection to {ADDRESS} was lost"):
         await first.containers()
-    again = await bench.engine(environment)
+    again = await bench.hosts.engine(environment, ADDRESS)
     assert await again.containers() == []
     assert again is not first
-    assert await bench.engine(environment) is again
+    assert await bench.hosts.engine(environment, ADDRESS) is again
 
 
 async def test_a_call_that_is_under_way_when_the_connection_breaks_is_unreachable(bench: Bench) -> None:
     environment = bench.environment()
-    engine = await bench.engine(environment)
+    engine = await bench.hosts.engine(environment, ADDRESS)
     bench.engine_app.state.faults.add(FaultRule(match="GET /containers/json", kind="delay", seconds=5))
     asking = asyncio.create_task(engine.containers())
     async with asyncio.timeout(5):
@@ -65,9 +65,9 @@ async def test_a_socket_that_the_host_does_not_forward_is_refused(bench: Bench) 
 async def test_an_engine_that_is_not_running_is_unreachable(bench: Bench) -> None:
     (bench.folder / "docker.sock").rename(bench.folder / "away.sock")
     with pytest.raises(Unreachable, match=f"no engine answers at {ADDRESS}:/var/run/docker.sock"):
-        await bench.engine(bench.environment())
+        await bench.hosts.engine(bench.environment(), ADDRESS)
     (bench.folder / "away.sock").rename(bench.folder / "docker.sock")
-    assert await (await bench.engine(bench.environment())).containers() == []
+    assert await (await bench.hosts.engine(bench.environment(), ADDRESS)).containers() == []
 
 
 class _NotInTheGroup(asyncssh.SSHServer):
