@@ -84,8 +84,7 @@ async def ended(work: Awaitable[T]) -> T:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.done():
-                break
+            # Also when the work is done by now: it may have ended in the moment in which the cancellation came.
             cancelled = True
         except Exception:  # noqa: BLE001 - raised below by task.result()
             break

@@ -144,7 +144,7 @@ class Behind:
     async def means(self, epoch: int, cut: Cut | None = None, inside: Any = None) -> Means:
         table = self.environment.proxy
         assert table
-        engine: HostEngine = await self.bench.engine(self.environment)
+        engine: HostEngine = self.bench.engine
         proxy: HostProxy = self.proxy
         if cut:
             engine, proxy = cut.around(engine), cut.around(proxy)
@@ -165,7 +165,7 @@ class Behind:
         order = WayBackToRecord(
             ref=ref(epoch), environment=self.environment, host=ADDRESS, artifact=self.bench.artifact()
         )
-        return await way_back(await self.bench.engine(self.environment), order)
+        return await way_back(self.bench.engine, order)
 
     async def killed(self, image: Image, epoch: int, at: int | str, back: WayBack | None = None) -> None:
         """One attempt that dies before this call, or ends by itself before it comes to that."""
@@ -174,7 +174,7 @@ class Behind:
 
     async def same_address(self, image: Image, upstream: str, epoch: int) -> ContainerToCreate:
         """The service's own container of this image, but at an address that is not free."""
-        service = HostedService(await self.bench.engine(self.environment), self.environment, ref(epoch), SETTLE)
+        service = HostedService(self.bench.engine, self.environment, ref(epoch), SETTLE)
         made = service.container(image.reference, image.version, image.digest, [], upstream)
         return dataclasses.replace(made, name=self.environment.container)
 

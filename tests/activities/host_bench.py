@@ -50,7 +50,8 @@ class Bench:
     engine_app: Any
     ssh: Host
     hosts: Hosts
-    at_hand: Engine
+    engine: Engine
+    """Asked on the host itself; `hosts` has the same one by SSH."""
 
     def environment(self, container: str = "shop", **changes: Any) -> EnvironmentTable:
         """A container name of one's own is a service of one's own, with a port of its own."""
@@ -90,16 +91,12 @@ class Bench:
     async def pulled(self, version: str, kind: ImageKind = "good", **how: Any) -> Image:
         """Published, and on the host already."""
         image = await self.publish(version, kind, **how)
-        await (await self.engine(self.environment())).pull(image.repository, image.digest, None)
+        await self.engine.pull(image.repository, image.digest, None)
         return image
-
-    async def engine(self, environment: EnvironmentTable) -> Engine:
-        """The host's engine, asked on the host itself; `hosts` has the same one by SSH."""
-        return self.at_hand
 
     async def seen(self, environment: EnvironmentTable) -> list[Container]:
         """Every container of this service, by its name."""
-        found = await (await self.engine(environment)).containers()
+        found = await self.engine.containers()
         base = environment.container
         return sorted((c for c in found if c.name == base or c.name.startswith(f"{base}-")), key=lambda c: c.name)
 
@@ -109,7 +106,7 @@ class Bench:
 
     async def legacy(self, environment: EnvironmentTable, image: Image) -> str:
         """A container as the runbook's own `docker run` leaves it: the serving name, no labels."""
-        engine = await self.engine(environment)
+        engine = self.engine
         wanted = ContainerToCreate(
             name=environment.container,
             image=image.reference,

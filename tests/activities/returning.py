@@ -27,7 +27,7 @@ async def lines() -> list[str]:
 
 async def recorded(bench: Bench, environment: EnvironmentTable, epoch: int = 10) -> WayBack:
     order = WayBackToRecord(ref=ref(epoch), environment=environment, host=ADDRESS, artifact=bench.artifact())
-    return await way_back(await bench.engine(environment), order)
+    return await way_back(bench.engine, order)
 
 
 async def swap(
@@ -39,7 +39,7 @@ async def swap(
     engine: Any = None,
     settle: timedelta = SETTLE,
 ) -> None:
-    used = engine or await bench.engine(environment)
+    used = engine or bench.engine
     await telling(Swap(used, swap_order(environment, image, epoch), lines, settle).make())
 
 
@@ -52,7 +52,7 @@ async def put_back(
     engine: Any = None,
     settle: timedelta = SETTLE,
 ) -> RestoredHost:
-    used = engine or await bench.engine(environment)
+    used = engine or bench.engine
     return await PuttingBack(used, put_back_order(bench, environment, epoch, back, 10), lines, settle).make()
 
 
@@ -72,5 +72,5 @@ async def assert_back(bench: Bench, environment: EnvironmentTable, before: str, 
     seen = await shape(bench, environment)
     assert seen.pop(f"shop-fence-{epoch}")[1] == "created"
     assert seen == {"shop": (before, "running")}
-    assert (await (await bench.engine(environment)).inspect(before)).restart == "unless-stopped"
+    assert (await bench.engine.inspect(before)).restart == "unless-stopped"
     assert (await answered(environment))["version"] == "v1.0.0"

@@ -38,25 +38,25 @@ async def swap(
     back: WayBack | None = None,
     settle: timedelta = SETTLE,
 ) -> SwappedContainer:
-    used = engine or await bench.engine(environment)
+    used = engine or bench.engine
     return await telling(Swap(used, swap_order(environment, image, epoch, back), lines, settle).make())
 
 
 async def recorded(bench: Bench, environment: EnvironmentTable, epoch: int) -> WayBack:
     order = WayBackToRecord(ref=ref(epoch), environment=environment, host=ADDRESS, artifact=bench.artifact())
-    return await way_back(await bench.engine(environment), order)
+    return await way_back(bench.engine, order)
 
 
 async def put_back(bench: Bench, environment: EnvironmentTable, epoch: int, back: WayBack, failed: int) -> None:
     order = put_back_order(bench, environment, epoch, back, failed)
-    await PuttingBack(await bench.engine(environment), order, lines, SETTLE).make()
+    await PuttingBack(bench.engine, order, lines, SETTLE).make()
 
 
 async def killed(
     bench: Bench, environment: EnvironmentTable, image: Image, epoch: int, at: int | str, settle: timedelta = SETTLE
 ) -> None:
     """One attempt that dies before this call, or ends by itself before it comes to that."""
-    engine = Interrupted(await bench.engine(environment), at)
+    engine = Interrupted(bench.engine, at)
     try:
         await swap(bench, environment, image, epoch, engine=engine, settle=settle)
     except (Killed, StepError):

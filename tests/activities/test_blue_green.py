@@ -35,7 +35,7 @@ async def test_the_new_one_serves_and_the_old_one_is_kept_stopped(behind: Behind
     first = await behind.swap(old, 10)
     second = await behind.swap(new, 20, back=await behind.recorded(20))
     await behind.assert_swapped(new, 20, first.container_id)
-    engine = await behind.bench.engine(behind.environment)
+    engine = behind.bench.engine
     made, kept = await engine.inspect(second.container_id), await engine.inspect(first.container_id)
     assert (made.restart, kept.restart, second.previous_id) == ("unless-stopped", "no", first.container_id)
     assert made.port_bindings in (None, {})
@@ -92,7 +92,7 @@ async def test_what_is_not_fit_never_gets_traffic_and_the_old_one_is_not_touched
 ) -> None:
     behind = Behind.of(bench, health_deadline="1s")
     await behind.swap(old, 10)
-    engine = await bench.engine(behind.environment)
+    engine = bench.engine
     before = (await behind.shape(), await engine.inspect("shop"), behind.proxy.now.upstream)
     bad = await bench.pulled("1.1.0", kind, seconds=0.02)
     with pytest.raises(Refused, match=r"v1\.1\.0 did not .*, v1\.0\.0 serves on") as refused:
@@ -140,7 +140,7 @@ async def test_a_container_that_publishes_its_port_is_not_switched_from(behind: 
     with pytest.raises(Refused, match=r"no address in network shop.*`docker rename shop shop-before`, release"):
         await behind.swap(new, 10)
     assert (await behind.shape(), behind.proxy.sent) == (before, [])
-    engine = await behind.bench.engine(behind.environment)
+    engine = behind.bench.engine
     await engine.rename("shop", "before")
     published = f"{ADDRESS}:{behind.environment.port}"
     behind.proxy.now = Traffic(published, seen="by hand")
@@ -154,7 +154,7 @@ async def test_a_container_behind_a_proxy_is_not_recreated(behind: Behind, old: 
     await behind.swap(old, 10)
     before = await behind.shape()
     plain = behind.environment.model_copy(update={"proxy": None, "strategy": Strategy.RECREATE})
-    engine = await behind.bench.engine(behind.environment)
+    engine = behind.bench.engine
     with pytest.raises(Refused, match=r"runs behind a proxy.*strategy = \"blue_green\" again"):
         await Swap(engine, swap_order(plain, new, 20), lines, SETTLE).make()
     assert await behind.shape() == before
@@ -173,7 +173,7 @@ async def test_a_proxy_that_forgot_where_the_traffic_goes_is_told_again(behind: 
 async def test_one_that_ends_after_the_switch_gives_the_traffic_back(behind: Behind, old: Image, new: Image) -> None:
     first = await behind.swap(old, 10)
     made = await behind.swap(new, 20)
-    engine = await behind.bench.engine(behind.environment)
+    engine = behind.bench.engine
     await engine.set_restart(made.container_id, "no")
     await engine.stop(made.container_id, behind.environment.stop_timeout)
     with pytest.raises(Refused, match=r"v1\.0\.0 serves on") as refused:
@@ -187,7 +187,7 @@ async def test_one_that_ends_after_the_switch_gives_the_traffic_back(behind: Beh
 async def test_where_neither_is_fit_it_is_said_and_tried_again(behind: Behind, bench: Bench, new: Image) -> None:
     await behind.swap(await bench.pulled("1.0.0"), 10)
     made = await behind.swap(new, 20)
-    engine = await bench.engine(behind.environment)
+    engine = bench.engine
     await engine.stop(made.container_id, behind.environment.stop_timeout)
     host, _, port = behind.upstreams[1].partition(":")
     async with await asyncio.start_server(lambda _, writer: writer.close(), host, int(port)):
@@ -239,7 +239,7 @@ async def test_a_later_run_at_the_proxy_is_left_alone(behind: Behind, old: Image
 
 async def test_a_later_run_on_the_engine_is_left_alone(behind: Behind, old: Image, new: Image) -> None:
     await behind.swap(old, 10)
-    engine = await behind.bench.engine(behind.environment)
+    engine = behind.bench.engine
     fence = ContainerToCreate(name="shop-fence-30", image=old.reference, labels={"runbook.epoch": "30"})
     await engine.create(fence)
     before = (await behind.shape(), behind.proxy.now)

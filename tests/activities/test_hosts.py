@@ -73,7 +73,7 @@ async def test_the_env_file_of_the_host_reaches_the_container(
     for order in (swap_order(environment, new, 10), swap_order(environment, new, 10)):
         made = await perform(group.stage, order)
         assert "hunter2" not in made.model_dump_json()
-    details = await (await bench.engine(environment)).inspect("shop")
+    details = await bench.engine.inspect("shop")
     assert {"COLOUR=blue", "PASSWORD=hunter2"} <= set(details.environment)
 
 

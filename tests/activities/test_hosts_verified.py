@@ -28,18 +28,18 @@ async def new(bench: Bench) -> Image:
 
 
 async def _another_image(bench: Bench, environment: EnvironmentTable, new: Image) -> None:
-    engine = await bench.engine(environment)
+    engine = bench.engine
     await engine.stop("shop", environment.stop_timeout)
     await engine.rename("shop", "shop-away")
     await bench.legacy(environment, await bench.pulled("1.0.5"))
 
 
 async def _stopped(bench: Bench, environment: EnvironmentTable, new: Image) -> None:
-    await (await bench.engine(environment)).stop("shop", environment.stop_timeout)
+    await bench.engine.stop("shop", environment.stop_timeout)
 
 
 async def _removed(bench: Bench, environment: EnvironmentTable, new: Image) -> None:
-    engine = await bench.engine(environment)
+    engine = bench.engine
     await engine.stop("shop", environment.stop_timeout)
     await engine.remove("shop")
 

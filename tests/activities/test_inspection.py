@@ -70,7 +70,7 @@ async def test_a_container_replaced_by_hand_is_found(
     bench: Bench, environment: EnvironmentTable, old: Image, new: Image
 ) -> None:
     record = await left(bench, environment, new)
-    engine = await bench.engine(environment)
+    engine = bench.engine
     await engine.stop("shop", environment.stop_timeout)
     await engine.remove("shop")
     assert await kinds(bench, environment, record) == [DriftKind.NO_CONTAINER]
@@ -83,7 +83,7 @@ async def test_a_container_that_only_claims_the_digest_is_found_out(
     bench: Bench, environment: EnvironmentTable, old: Image, new: Image
 ) -> None:
     record = await left(bench, environment, new)
-    engine = await bench.engine(environment)
+    engine = bench.engine
     labels = (await bench.seen(environment))[0].labels
     await engine.stop("shop", environment.stop_timeout)
     await engine.remove("shop")
@@ -92,7 +92,7 @@ async def test_a_container_that_only_claims_the_digest_is_found_out(
 
 
 async def _labelled(bench: Bench, environment: EnvironmentTable, image: Image, labels: dict[str, str]) -> None:
-    engine = await bench.engine(environment)
+    engine = bench.engine
     await engine.create(ContainerToCreate(name="shop", image=image.reference, labels=labels))
     await engine.start("shop")
 
@@ -138,7 +138,7 @@ async def test_an_env_file_that_no_release_could_use_is_found(
 
 async def test_a_restart_by_hand_and_a_stop_are_found(bench: Bench, environment: EnvironmentTable, new: Image) -> None:
     record = await left(bench, environment, new)
-    engine = await bench.engine(environment)
+    engine = bench.engine
     await engine.stop("shop", environment.stop_timeout)
     assert await kinds(bench, environment, record) == [DriftKind.NOT_UP]
     await engine.start("shop")
@@ -153,7 +153,7 @@ async def test_a_second_one_beside_it_is_found_and_the_kept_one_is_none(
     record = await left(bench, environment, new)
     assert await kinds(bench, environment, record) == []
     beside = bench.environment("shop-old-10")
-    engine = await bench.engine(environment)
+    engine = bench.engine
     await engine.rename("shop-old-10", "shop-away")
     await bench.legacy(beside, old)
     assert await kinds(bench, environment, record) == [DriftKind.SEVERAL]

@@ -40,12 +40,12 @@ async def test_a_host_that_is_right_already_is_only_fenced(bench: Bench, old: Im
     back = await recorded(bench, environment)
     await put_back(bench, environment, back)
     await assert_back(bench, environment, before)
-    started = (await (await bench.engine(environment)).inspect(before)).started_at
+    started = (await bench.engine.inspect(before)).started_at
     bench.forget_requests()
     again = await put_back(bench, environment, back)
     assert (again.container_id, again.kept) == (before, True)
     assert len(bench.requests()) == 1
-    assert (await (await bench.engine(environment)).inspect(before)).started_at == started
+    assert (await bench.engine.inspect(before)).started_at == started
 
 
 async def test_where_nothing_ran_nothing_is_left(bench: Bench, new: Image) -> None:
@@ -73,7 +73,7 @@ async def test_what_is_gone_is_made_anew_from_its_digest(
 ) -> None:
     environment = bench.environment()
     before, back = await released(bench, environment, old, new)
-    engine = await bench.engine(environment)
+    engine = bench.engine
     await engine.remove(before)
     if image_too:
         image = bench.engine_app.state.images.find(old.pinned)
@@ -94,7 +94,7 @@ async def test_what_is_gone_without_a_digest_is_refused_before_anything_is_stopp
 ) -> None:
     environment = bench.environment()
     before, back = await released(bench, environment, old, new)
-    await (await bench.engine(environment)).remove(before)
+    await bench.engine.remove(before)
     lost = back.model_copy(update={"digest": None, "image_id": "sha256:" + "0" * 64})
     with pytest.raises(Refused, match="no digest of it was recorded"):
         await put_back(bench, environment, lost)
@@ -128,7 +128,7 @@ async def test_the_failed_releases_container_is_not_taken_for_what_ran_before_th
     environment = bench.environment()
     before, back = await released(bench, environment, old, old)
     failed = (await shape(bench, environment))["shop"][0]
-    await (await bench.engine(environment)).remove(before)
+    await bench.engine.remove(before)
     made = await put_back(bench, environment, back)
     assert made.container_id not in {failed, before}
     assert not made.kept
@@ -138,7 +138,7 @@ async def test_the_failed_releases_container_is_not_taken_for_what_ran_before_th
 async def test_another_container_that_serves_is_kept_aside(bench: Bench, old: Image, new: Image) -> None:
     environment = bench.environment()
     before, back = await released(bench, environment, old, new)
-    engine = await bench.engine(environment)
+    engine = bench.engine
     failed = (await shape(bench, environment))["shop"][0]
     await engine.stop(failed, environment.stop_timeout)
     await engine.rename(failed, "shop-broken")

@@ -38,7 +38,7 @@ async def test_from_every_state_that_a_swap_leaves_the_host_comes_back(bench: Be
         before = await bench.legacy(environment, old)
         back = await recorded(bench, environment)
         with contextlib.suppress(Killed, StepError):
-            engine = Interrupted(await bench.engine(environment), at)
+            engine = Interrupted(bench.engine, at)
             await swap(bench, environment, image, engine=engine, settle=SETTLE if kind == "good" else PATIENT)
         await put_back(bench, environment, back)
         await assert_back(bench, environment, before)
@@ -51,7 +51,7 @@ async def test_killed_before_any_call_the_next_attempt_makes_it_right(bench: Ben
     async def one(environment: EnvironmentTable, at: int) -> None:
         before, back = await released(bench, environment, old, new)
         with contextlib.suppress(Killed):
-            await put_back(bench, environment, back, engine=Interrupted(await bench.engine(environment), at))
+            await put_back(bench, environment, back, engine=Interrupted(bench.engine, at))
         await put_back(bench, environment, back)
         await assert_back(bench, environment, before)
 
@@ -61,9 +61,9 @@ async def test_killed_before_any_call_the_next_attempt_makes_it_right(bench: Ben
 async def test_killed_while_it_makes_one_anew_it_makes_one(bench: Bench, old: Image, new: Image) -> None:
     async def one(environment: EnvironmentTable, at: int) -> None:
         before, back = await released(bench, environment, old, new)
-        await (await bench.engine(environment)).remove(before)
+        await bench.engine.remove(before)
         with contextlib.suppress(Killed):
-            await put_back(bench, environment, back, engine=Interrupted(await bench.engine(environment), at))
+            await put_back(bench, environment, back, engine=Interrupted(bench.engine, at))
         made = await put_back(bench, environment, back)
         assert made.container_id
         await assert_back(bench, environment, made.container_id)
@@ -79,7 +79,7 @@ async def test_an_attempt_that_comes_back_to_life_after_a_later_release_changes_
     async def one(environment: EnvironmentTable, at: int) -> None:
         _, back = await released(bench, environment, old, new)
         thaw = asyncio.Event()
-        engine = Interrupted(await bench.engine(environment), at, thaw)
+        engine = Interrupted(bench.engine, at, thaw)
         zombie = asyncio.create_task(put_back(bench, environment, back, engine=engine))
         frozen = asyncio.create_task(engine.frozen.wait())
         await asyncio.wait({zombie, frozen}, return_when=asyncio.FIRST_COMPLETED)
@@ -102,7 +102,7 @@ async def test_a_stop_that_is_under_way_from_the_failed_release_does_not_end_wha
     environment = bench.environment()
     before = await bench.legacy(environment, old)
     back = await recorded(bench, environment)
-    engine = await bench.engine(environment)
+    engine = bench.engine
     # The failed release got as far as the name; its stop reached the engine and is still working there.
     await engine.rename(before, "shop-old-10")
     await engine.set_restart("shop-old-10", "no")
@@ -117,7 +117,7 @@ async def test_one_that_runs_without_the_name_is_stopped_before_it_is_started(be
     environment = bench.environment()
     before = await bench.legacy(environment, old)
     back = await recorded(bench, environment)
-    await (await bench.engine(environment)).rename(before, "shop-old-10")
+    await bench.engine.rename(before, "shop-old-10")
     bench.forget_requests()
     await put_back(bench, environment, back)
     asked = [line.removeprefix("POST /containers/shop-back-20/") for line in bench.requests()]
@@ -150,7 +150,7 @@ async def test_staging_on_the_same_host_is_not_touched(bench: Bench, old: Image,
 
 async def test_a_fence_is_left_even_where_only_a_strangers_image_is(bench: Bench, new: Image) -> None:
     environment = bench.environment()
-    engine = await bench.engine(environment)
+    engine = bench.engine
     await put_back(bench, environment, WayBack(host=ADDRESS))
     assert set(await shape(bench, environment)) == {"shop-fence-20"}
     fence = await engine.inspect("shop-fence-20")
@@ -162,7 +162,7 @@ async def test_a_fence_is_left_even_where_only_a_strangers_image_is(bench: Bench
 
 async def test_the_failed_release_on_another_container_name_is_not_touched(bench: Bench, new: Image) -> None:
     environment = bench.environment()
-    engine = await bench.engine(environment)
+    engine = bench.engine
     other = ContainerToCreate(name="till", image=new.reference, labels=labels(ref(10), "till", "1.1.0", new.digest))
     identity = await engine.create(other)
     await put_back(bench, environment, WayBack(host=ADDRESS))

@@ -123,7 +123,7 @@ async def test_killed_before_any_call_the_next_attempt_rehearses_to_the_end(
         await answered(environment)
         staged = await perform(group.stage, swap_order(environment, new, 10))
         order = rehearsal(bench, environment, new, staged.previous_id)
-        engine = Interrupted(await bench.engine(environment), at)
+        engine = Interrupted(bench.engine, at)
         async with Downtime(probe, environment.health_url(ADDRESS), {}) as downtime:
             with pytest.raises(Killed):
                 await rehearsed(Means(engine, lines, SETTLE), order, downtime.answers)

@@ -28,7 +28,7 @@ async def test_the_new_one_serves_and_the_old_one_is_kept_stopped(bench: Bench, 
     before = await bench.legacy(environment, old)
     made = await swap(bench, environment, new, 10)
     await assert_swapped(bench, environment, new, 10, before)
-    engine = await bench.engine(environment)
+    engine = bench.engine
     details = await engine.inspect(made.container_id)
     kept = await engine.inspect(before)
     assert (details.image, details.restart) == (new.reference, "unless-stopped")
@@ -100,7 +100,7 @@ async def test_staging_and_production_of_a_project_share_a_host(bench: Bench, ol
 
 async def test_the_name_of_another_project_is_not_touched(bench: Bench, old: Image, new: Image) -> None:
     environment = bench.environment()
-    engine = await bench.engine(environment)
+    engine = bench.engine
     other = labels(ref(1), "shop", "1.0.0", old.digest) | {"runbook.project": "till"}
     await engine.create(ContainerToCreate(name="shop", image=old.reference, labels=other))
     before = await bench.shape(environment)
@@ -125,7 +125,7 @@ async def test_what_somebody_started_since_the_recording_is_not_replaced(bench: 
     environment = bench.environment()
     first = await bench.legacy(environment, old)
     back = await recorded(bench, environment, 10)
-    engine = await bench.engine(environment)
+    engine = bench.engine
     await engine.stop(first, environment.stop_timeout)
     await engine.remove(first)
     await bench.legacy(environment, await bench.pulled("1.0.1"))
@@ -145,7 +145,7 @@ async def test_a_new_one_that_does_not_stay_up_gives_the_service_back(bench: Ben
     assert refused.value.cause == Cause.CONTAINER_EXITED
     assert any("missing setting" in line or "lost the connection" in line for line in refused.value.evidence)
     assert {c.name: (c.id, c.state) for c in await bench.seen(environment)} == {"shop": (before, "running")}
-    assert (await (await bench.engine(environment)).inspect(before)).restart == "unless-stopped"
+    assert (await bench.engine.inspect(before)).restart == "unless-stopped"
     assert (await answered(environment))["version"] == "v1.0.0"
 
 
@@ -180,7 +180,7 @@ async def test_a_corrected_env_file_counts_for_what_a_killed_attempt_created(
     async def corrected() -> list[str]:
         return ["COLOUR=blue"]
 
-    engine = await bench.engine(environment)
+    engine = bench.engine
     made = await Swap(engine, swap_order(environment, new, 10), corrected, SETTLE).make()
     assert "COLOUR=blue" in (await engine.inspect(made.container_id)).environment
     assert set(await names(bench, environment)) == {"shop", "shop-old-10"}

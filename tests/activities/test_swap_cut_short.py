@@ -76,7 +76,7 @@ async def test_a_new_one_that_ended_is_not_started_again_while_nothing_serves(be
     environment, bad = bench.environment(), await bench.pulled("1.1.0", "exits_at_once")
     before = await bench.legacy(environment, old)
     await killed(bench, environment, bad, 10, "inspect")
-    engine = await bench.engine(environment)
+    engine = bench.engine
     async with asyncio.timeout(20):
         while (await names(bench, environment))["shop-new-10"] != "restarting":
             await asyncio.sleep(0.01)
@@ -133,7 +133,7 @@ async def test_an_attempt_that_comes_back_to_life_after_a_later_run_changes_noth
     async def one(environment: EnvironmentTable, at: int) -> None:
         await bench.legacy(environment, old)
         back, thaw = await recorded(bench, environment, 10), asyncio.Event()
-        engine = Interrupted(await bench.engine(environment), at, thaw)
+        engine = Interrupted(bench.engine, at, thaw)
         zombie = asyncio.create_task(swap(bench, environment, image, 10, engine=engine, back=back, settle=settle))
         frozen = asyncio.create_task(engine.frozen.wait())
         await asyncio.wait({zombie, frozen}, return_when=asyncio.FIRST_COMPLETED)
@@ -174,7 +174,7 @@ async def test_an_attempt_that_wakes_cancelled_leaves_nothing_beside_what_anothe
 ) -> None:
     [service] = [service for _, service in services(bench, range(1))]
     await bench.legacy(service, old)
-    back, engine = await recorded(bench, service, 10), Sleeping(await bench.engine(service))
+    back, engine = await recorded(bench, service, 10), Sleeping(bench.engine)
     sleeper = asyncio.create_task(swap(bench, service, new, 10, engine=engine, back=back))
     await engine.asleep.wait()
     await swap(bench, service, new, 10, back=back)
@@ -203,7 +203,7 @@ async def test_cancelled_in_the_middle_the_service_is_not_left_down(bench: Bench
     await bench.legacy(environment, old)
     thaw = asyncio.Event()
     # Frozen when the old one is stopped and the new one not started.
-    engine = Interrupted(await bench.engine(environment), "start", thaw)
+    engine = Interrupted(bench.engine, "start", thaw)
     attempt = asyncio.create_task(swap(bench, environment, new, 10, engine=engine))
     await engine.frozen.wait()
     attempt.cancel()
@@ -222,7 +222,7 @@ async def test_no_value_of_the_env_file_is_ever_said(bench: Bench, old: Image) -
         return ["PASSWORD=hunter2"]
 
     bad = await bench.pulled("1.1.0", "exits_at_once")
-    engine = await bench.engine(environment)
+    engine = bench.engine
     with pytest.raises(Refused) as refused:
         await Swap(engine, swap_order(environment, bad, 10), secret, PATIENT).make()
     assert "hunter2" not in " ".join([str(refused.value), *refused.value.evidence])

@@ -27,7 +27,7 @@ async def assert_back(behind: Behind, container: str, epoch: int = 20) -> None:
     seen = await behind.shape()
     assert seen.pop(f"shop-fence-{epoch}")[1] == "created"
     assert seen == {"shop": (container, "running")}
-    details = await (await behind.bench.engine(behind.environment)).inspect(container)
+    details = await behind.bench.engine.inspect(container)
     assert details.restart == "unless-stopped"
     assert (await behind.served(), behind.proxy.unfit) == ("v1.0.0", [])
     assert (await behind.seen())["shop"].labels["runbook.upstream"] == behind.proxy.now.upstream
@@ -51,7 +51,7 @@ async def test_made_again_it_changes_nothing(behind: Behind, old: Image, new: Im
 
 async def test_one_that_is_gone_is_made_anew_beside_the_failed_one(behind: Behind, old: Image, new: Image) -> None:
     before, back = await released(behind, old, new)
-    await (await behind.bench.engine(behind.environment)).remove(before)
+    await behind.bench.engine.remove(before)
     restored = await behind.put_back(back, 20, failed=10)
     assert restored.container_id
     assert restored.container_id != before
@@ -63,7 +63,7 @@ async def test_one_that_published_its_port_is_made_anew_behind_the_proxy(
 ) -> None:
     before = await behind.bench.legacy(behind.environment, old)
     back = await behind.recorded(10)
-    await (await behind.bench.engine(behind.environment)).stop(before, behind.environment.stop_timeout)
+    await behind.bench.engine.stop(before, behind.environment.stop_timeout)
     await behind.swap(new, 10, back=back)
     restored = await behind.put_back(back, 20, failed=10)
     assert restored.container_id not in {None, before}
@@ -110,7 +110,7 @@ async def test_one_before_that_is_not_well_leaves_the_traffic_and_is_tried_again
 async def test_one_whose_address_the_failed_one_has_is_started_after_it(behind: Behind, old: Image, new: Image) -> None:
     """As when the addresses were changed between two releases."""
     before, back = await released(behind, old, new)
-    engine = await behind.bench.engine(behind.environment)
+    engine = behind.bench.engine
     await engine.stop("shop", behind.environment.stop_timeout)
     await engine.remove("shop")
     label = (await behind.seen())["shop-old-10"].labels["runbook.upstream"]

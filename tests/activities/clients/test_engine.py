@@ -35,7 +35,7 @@ async def bench(tmp_path: Path) -> AsyncGenerator[Bench]:
 
 @pytest.fixture
 async def engine(bench: Bench) -> Engine:
-    return await bench.engine(bench.environment())
+    return await bench.hosts.engine(bench.environment(), ADDRESS)
 
 
 @pytest.fixture
@@ -119,13 +119,13 @@ async def test_a_digest_that_the_registry_does_not_have_is_unknown(bench: Bench,
 
 
 async def test_a_pull_sends_the_credentials_of_the_project(guarded: Bench, tmp_path: Path) -> None:
-    engine, digest = await guarded.engine(guarded.environment()), await pushed(guarded)
+    engine, digest = guarded.engine, await pushed(guarded)
     await engine.pull(f"{guarded.registry}/acme/shop", digest, login(tmp_path))
     assert await engine.image(f"{guarded.registry}/acme/shop@{digest}")
 
 
 async def test_a_pull_with_wrong_credentials_is_refused_without_saying_them(guarded: Bench, tmp_path: Path) -> None:
-    engine, digest = await guarded.engine(guarded.environment()), await pushed(guarded)
+    engine, digest = guarded.engine, await pushed(guarded)
     with pytest.raises(Refused, match=f"{ADDRESS} may not pull") as refused:
         await engine.pull(f"{guarded.registry}/acme/shop", digest, login(tmp_path, "hunter2"))
     assert refused.value.cause == Cause.CREDENTIALS
