@@ -1,5 +1,6 @@
 """Ports that something is going to listen on, a moment later."""
 
+import random
 import socket
 from pathlib import Path
 
@@ -20,3 +21,11 @@ def test_the_preferred_one_is_taken_where_it_is_free_at_every_address() -> None:
     with socket.create_server(("127.0.0.3", preferred)):
         assert free_port("127.0.0.2", preferred=preferred) == preferred
         assert free_port("127.0.0.2", "127.0.0.3", preferred=preferred) != preferred
+
+
+def test_one_that_was_given_lately_is_not_given_to_somebody_else() -> None:
+    given = set[int]()
+    for _ in range(2):
+        random.seed(4)
+        given.add(free_port())
+    assert len(given) == 2
