@@ -106,7 +106,6 @@ class Bench:
 
     async def legacy(self, environment: EnvironmentTable, image: Image) -> str:
         """A container as the runbook's own `docker run` leaves it: the serving name, no labels."""
-        engine = self.engine
         wanted = ContainerToCreate(
             name=environment.container,
             image=image.reference,
@@ -115,8 +114,8 @@ class Bench:
             publish_on=ADDRESS,
             restart="unless-stopped",
         )
-        identity = await engine.create(wanted)
-        await engine.start(identity)
+        identity = await self.engine.create(wanted)
+        await self.engine.start(identity)
         return identity
 
     def forget_requests(self) -> None:
