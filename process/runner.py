@@ -34,10 +34,12 @@ class Instance(WorkflowInstance):
 
 
 class Runner(SandboxedWorkflowRunner):
-    """The SDK's sandbox; what the runbook says is data without state, and passed through."""
+    """The SDK's sandbox; our own code is passed through, kept deterministic where it is written (decision 18)."""
 
     def __init__(self) -> None:
-        super().__init__(restrictions=SandboxRestrictions.default.with_passthrough_modules("runbook", "semver"))
+        super().__init__(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules("runbook", "semver", "workflows")
+        )
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         return Instance(super().create_instance(det))

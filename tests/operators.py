@@ -21,6 +21,7 @@ from console.refusal import Refusal
 from console.session import Patience, Session, Work
 from process.attributes import ensure_search_attributes
 from process.connection import Target
+from process.runner import Runner
 from runbook.status import Status
 from tests.projects import DIGEST, project
 from tests.servers import TemporalServer
@@ -78,6 +79,7 @@ class Operator:
             task_queue=self.queue,
             workflows=[self.release, RollbackWorkflow, DriftWorkflow],
             activities=self.crew.activities(),
+            workflow_runner=Runner(),
             graceful_shutdown_timeout=timedelta(seconds=1),
         ):
             yield

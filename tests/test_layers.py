@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 import activities
 from runbook import steps
 
@@ -41,12 +43,65 @@ def python_files() -> list[Path]:
     return [*files, *ROOT.glob("*.py")]
 
 
+def linted(code: str, path: str) -> str:
+    """What the linter says of this code, were it the file at this path."""
+    ruff = [
+        str(Path(sys.executable).with_name("ruff")),
+        "check",
+        "--select=TID251",
+        "--output-format=concise",
+        "--no-cache",
+    ]
+    ended = subprocess.run(
+        [*ruff, f"--stdin-filename={path}", "-"],
+        cwd=ROOT,
+        input=code,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode in {0, 1}, ended.stderr
+    return ended.stdout
+
+
 def test_nobody_imports_what_its_layer_may_not() -> None:
     lint = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
     ended = subprocess.run(
         lint, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time",
+        "from time import monotonic",
+        "from datetime import datetime\n\nNOW = datetime.now()",
+        "import datetime\n\nNOW = datetime.datetime.now(datetime.UTC)",
+        "from datetime import date\n\nTODAY = date.today()",
+        "import random",
+        "import secrets",
+        "from uuid import uuid4",
+        "import zoneinfo",
+        "from threading import Thread",
+        "from concurrent.futures import ThreadPoolExecutor",
+        "import asyncio\n\nWAIT = asyncio.wait",
+        "import asyncio\n\nWAIT = asyncio.to_thread",
+    ],
+)
+def test_what_replaying_does_not_give_back_is_refused_where_workflows_run(code: str) -> None:
+    for refused in ("workflows/gate.py", "runbook/board.py"):
+        assert "TID251" in linted(code, refused)
+    for allowed in (
+        "activities/health.py",
+        "process/runner.py",
+        "console/lane.py",
+        "worker.py",
+        "tests/workflows/shapes.py",
+    ):
+        assert "TID251" not in linted(code, allowed)
 
 
 def test_the_operator_s_program_can_be_had_without_what_the_worker_needs() -> None:

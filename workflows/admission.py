@@ -5,15 +5,14 @@ from typing import Any
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names, outline, steps
-    from runbook.message import ReleaseOrder, RollbackOrder
-    from runbook.orders import Orders
-    from runbook.plan import Plan, ReleaseToPlan, RollbackPlan, RollbackToPlan
-    from runbook.record import FailedRelease
-    from workflows.failure import StepFailed
-    from workflows.lane import Lane
-    from workflows.order import read_order, refused, same_lane
+from runbook import names, outline, steps
+from runbook.message import ReleaseOrder, RollbackOrder
+from runbook.orders import Orders
+from runbook.plan import Plan, ReleaseToPlan, RollbackPlan, RollbackToPlan
+from runbook.record import FailedRelease
+from workflows.failure import StepFailed
+from workflows.lane import Lane
+from workflows.order import read_order, refused, same_lane
 
 
 async def admit_release(lane: Lane, payloads: Sequence[Any]) -> Orders:

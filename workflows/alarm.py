@@ -4,13 +4,12 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import steps
-    from runbook.continuation import GateMemory
-    from runbook.orders import Orders
-    from runbook.status import RefusedDecision
-    from workflows.journal import Journal
-    from workflows.sender import Received, sender_of
+from runbook import steps
+from runbook.continuation import GateMemory
+from runbook.orders import Orders
+from runbook.status import RefusedDecision
+from workflows.journal import Journal
+from workflows.sender import Received, sender_of
 
 _QUIET = timedelta(minutes=10)
 _LOUDEST = 20

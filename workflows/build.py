@@ -2,18 +2,15 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from runbook import steps
-    from runbook.orders import Orders
-    from runbook.pipeline import FinishedRun
-    from runbook.span import spoken
-    from runbook.status import State
-    from runbook.trouble import Cause
-    from workflows.escalation import Escalation
-    from workflows.failure import StepFailed
-    from workflows.journal import Journal
+from runbook import steps
+from runbook.orders import Orders
+from runbook.pipeline import FinishedRun
+from runbook.span import spoken
+from runbook.status import State
+from runbook.trouble import Cause
+from workflows.escalation import Escalation
+from workflows.failure import StepFailed
+from workflows.journal import Journal
 
 
 async def build(escalation: Escalation, journal: Journal, orders: Orders) -> FinishedRun:

@@ -5,9 +5,8 @@ from typing import Any
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook.continuation import Continuation
-    from workflows.payload import opened
+from runbook.continuation import Continuation
+from workflows.payload import opened
 
 
 def continuation(payloads: Sequence[Any]) -> Continuation | None:

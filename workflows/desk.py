@@ -8,15 +8,14 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import RawValue
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names
-    from runbook.board import board
-    from runbook.decision import EXAMPLES, Decision, Instruction, Judgement, Malformed, Verdict, read_decision
-    from workflows.escalation import Escalation
-    from workflows.gate import Gate
-    from workflows.journal import Journal
-    from workflows.payload import opened, undecoded
-    from workflows.sender import Received
+from runbook import names
+from runbook.board import board
+from runbook.decision import EXAMPLES, Decision, Instruction, Judgement, Malformed, Verdict, read_decision
+from workflows.escalation import Escalation
+from workflows.gate import Gate
+from workflows.journal import Journal
+from workflows.payload import opened, undecoded
+from workflows.sender import Received
 
 T = TypeVar("T")
 

@@ -6,11 +6,10 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names
-    from runbook.board import board
-    from runbook.status import Outcome, Status
-    from workflows.ledger import printable
+from runbook import names
+from runbook.board import board
+from runbook.status import Outcome, Status
+from workflows.ledger import printable
 
 _STAGE = SearchAttributeKey.for_keyword(names.SEARCH_STAGE)
 _OUTCOME = SearchAttributeKey.for_keyword(names.SEARCH_OUTCOME)

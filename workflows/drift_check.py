@@ -4,28 +4,27 @@ from typing import Any
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names, steps
-    from runbook.drift_board import drift_board
-    from runbook.drift_check import (
-        DriftCheckPlan,
-        DriftCheckToPlan,
-        DriftOrder,
-        DriftReport,
-        Look,
-        compared,
-        differences,
-        summary_of,
-        verdict_of,
-    )
-    from runbook.host_orders import HostOrders
-    from workflows.concurrency import side_by_side
-    from workflows.drift_display import DriftDisplay
-    from workflows.drift_telling import DriftTelling
-    from workflows.failure import StepFailed
-    from workflows.order import read_order, reference, refused
-    from workflows.payload import undecoded
-    from workflows.performing import attempt
+from runbook import names, steps
+from runbook.drift_board import drift_board
+from runbook.drift_check import (
+    DriftCheckPlan,
+    DriftCheckToPlan,
+    DriftOrder,
+    DriftReport,
+    Look,
+    compared,
+    differences,
+    summary_of,
+    verdict_of,
+)
+from runbook.host_orders import HostOrders
+from workflows.concurrency import side_by_side
+from workflows.drift_display import DriftDisplay
+from workflows.drift_telling import DriftTelling
+from workflows.failure import StepFailed
+from workflows.order import read_order, reference, refused
+from workflows.payload import undecoded
+from workflows.performing import attempt
 
 _ROUNDS = 3
 

@@ -5,12 +5,11 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names
-    from runbook.drift_board import drift_board
-    from runbook.drift_check import DriftReport
-    from runbook.message import ReleaseRef
-    from workflows.ledger import printable
+from runbook import names
+from runbook.drift_board import drift_board
+from runbook.drift_check import DriftReport
+from runbook.message import ReleaseRef
+from workflows.ledger import printable
 
 _PROJECT = SearchAttributeKey.for_keyword(names.SEARCH_PROJECT)
 _VERSION = SearchAttributeKey.for_keyword(names.SEARCH_VERSION)

@@ -2,16 +2,15 @@
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import steps
-    from runbook.drift_check import ACTION, FOUND, GONE, UNTOLD, DriftCheckPlan, DriftVerdict, StandingDrift
-    from runbook.host_drift import Drift
-    from runbook.host_orders import HostOrders
-    from runbook.identifier import tag_of
-    from workflows.drift_display import DriftDisplay
-    from workflows.failure import StepFailed
-    from workflows.ledger import Ledger
-    from workflows.performing import attempt
+from runbook import steps
+from runbook.drift_check import ACTION, FOUND, GONE, UNTOLD, DriftCheckPlan, DriftVerdict, StandingDrift
+from runbook.host_drift import Drift
+from runbook.host_orders import HostOrders
+from runbook.identifier import tag_of
+from workflows.drift_display import DriftDisplay
+from workflows.failure import StepFailed
+from workflows.ledger import Ledger
+from workflows.performing import attempt
 
 
 class DriftTelling:

@@ -7,19 +7,18 @@ from typing import TypeVar
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names, steps
-    from runbook.decision import Instruction, Verdict
-    from runbook.host_orders import HostOrders
-    from runbook.message import Finding, Order
-    from runbook.record import NoticeToSend
-    from runbook.span import spoken
-    from runbook.status import Need, Outcome, State
-    from runbook.step import Step
-    from workflows.concurrency import Afterwards
-    from workflows.failure import StepFailed, Stop
-    from workflows.journal import Journal, time_left
-    from workflows.reminders import Reminders
+from runbook import names, steps
+from runbook.decision import Instruction, Verdict
+from runbook.host_orders import HostOrders
+from runbook.message import Finding, Order
+from runbook.record import NoticeToSend
+from runbook.span import spoken
+from runbook.status import Need, Outcome, State
+from runbook.step import Step
+from workflows.concurrency import Afterwards
+from workflows.failure import StepFailed, Stop
+from workflows.journal import Journal, time_left
+from workflows.reminders import Reminders
 
 OrderT = TypeVar("OrderT", bound=Order)
 FindingT = TypeVar("FindingT", bound=Finding)

@@ -7,25 +7,24 @@ from typing import NoReturn
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names, steps
-    from runbook.continuation import Candidate, Continuation, GateMemory
-    from runbook.decision import Instruction, Judgement, Verdict
-    from runbook.gate_rules import accepted, expired, refusal_of
-    from runbook.orders import Orders
-    from runbook.record import NoticeToSend
-    from runbook.span import spoken
-    from runbook.status import GateView, GivenDecision, Outcome, RefusedDecision
-    from workflows.alarm import Alarm
-    from workflows.concurrency import Afterwards
-    from workflows.continuation import is_long
-    from workflows.failure import Stop
-    from workflows.gate_view import gate_view
-    from workflows.journal import Journal, time_left
-    from workflows.performing import perform
-    from workflows.proof import Proof, Proofs
-    from workflows.reminders import Reminders
-    from workflows.sender import Received, sender_of
+from runbook import names, steps
+from runbook.continuation import Candidate, Continuation, GateMemory
+from runbook.decision import Instruction, Judgement, Verdict
+from runbook.gate_rules import accepted, expired, refusal_of
+from runbook.orders import Orders
+from runbook.record import NoticeToSend
+from runbook.span import spoken
+from runbook.status import GateView, GivenDecision, Outcome, RefusedDecision
+from workflows.alarm import Alarm
+from workflows.concurrency import Afterwards
+from workflows.continuation import is_long
+from workflows.failure import Stop
+from workflows.gate_view import gate_view
+from workflows.journal import Journal, time_left
+from workflows.performing import perform
+from workflows.proof import Proof, Proofs
+from workflows.reminders import Reminders
+from workflows.sender import Received, sender_of
 
 _REFUSALS_SHOWN = 20
 _REMINDED_EVERY = timedelta(minutes=1)

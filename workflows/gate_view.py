@@ -2,12 +2,11 @@
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names
-    from runbook.continuation import Candidate
-    from runbook.orders import Orders
-    from runbook.status import GateView
-    from workflows.escalation import how_to_send
+from runbook import names
+from runbook.continuation import Candidate
+from runbook.orders import Orders
+from runbook.status import GateView
+from workflows.escalation import how_to_send
 
 
 def gate_view(orders: Orders, lane: str, candidate: Candidate) -> GateView:

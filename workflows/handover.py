@@ -6,15 +6,14 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names, steps
-    from runbook.orders import Orders
-    from runbook.record import FailedRelease
-    from runbook.service import WayBack
-    from runbook.status import Outcome, RollbackResult, timeline
-    from runbook.step import TASK_WITHIN
-    from workflows.failure import GivenUp, StepFailed, Stop
-    from workflows.lane import Lane
+from runbook import names, steps
+from runbook.orders import Orders
+from runbook.record import FailedRelease
+from runbook.service import WayBack
+from runbook.status import Outcome, RollbackResult, timeline
+from runbook.step import TASK_WITHIN
+from workflows.failure import GivenUp, StepFailed, Stop
+from workflows.lane import Lane
 
 _LOGS_WITHIN = timedelta(seconds=20)
 _LONGEST_PAUSE = timedelta(minutes=30)

@@ -8,15 +8,14 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from runbook.message import Finding, Order, ReleaseRef
-    from runbook.outline import row_of
-    from runbook.status import Row, State, Status
-    from runbook.step import Step
-    from workflows.display import Display
-    from workflows.failure import StepFailed, failure_of
-    from workflows.ledger import Ledger
-    from workflows.performing import perform
+from runbook.message import Finding, Order, ReleaseRef
+from runbook.outline import row_of
+from runbook.status import Row, State, Status
+from runbook.step import Step
+from workflows.display import Display
+from workflows.failure import StepFailed, failure_of
+from workflows.ledger import Ledger
+from workflows.performing import perform
 
 OrderT = TypeVar("OrderT", bound=Order)
 FindingT = TypeVar("FindingT", bound=Finding)

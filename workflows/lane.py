@@ -8,16 +8,15 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import steps
-    from runbook.continuation import Continuation
-    from runbook.host_orders import HostOrders
-    from runbook.message import ReleaseRef
-    from runbook.status import Outcome, Row, Status
-    from workflows.concurrency import uncancellable
-    from workflows.desk import Desk
-    from workflows.failure import GivenUp, Stop
-    from workflows.journal import Journal
+from runbook import steps
+from runbook.continuation import Continuation
+from runbook.host_orders import HostOrders
+from runbook.message import ReleaseRef
+from runbook.status import Outcome, Row, Status
+from workflows.concurrency import uncancellable
+from workflows.desk import Desk
+from workflows.failure import GivenUp, Stop
+from workflows.journal import Journal
 
 T = TypeVar("T")
 

@@ -4,18 +4,17 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import steps
-    from runbook.approval import VerifiedSignature
-    from runbook.image import Image
-    from runbook.orders import Orders
-    from runbook.status import GateView, GivenDecision, Outcome
-    from runbook.window import ReleaseWindow
-    from workflows.concurrency import Afterwards
-    from workflows.failure import Stop
-    from workflows.journal import time_left
-    from workflows.lane import Lane
-    from workflows.proof import signature_order
+from runbook import steps
+from runbook.approval import VerifiedSignature
+from runbook.image import Image
+from runbook.orders import Orders
+from runbook.status import GateView, GivenDecision, Outcome
+from runbook.window import ReleaseWindow
+from workflows.concurrency import Afterwards
+from workflows.failure import Stop
+from workflows.journal import time_left
+from workflows.lane import Lane
+from workflows.proof import signature_order
 
 # A clock that was set back, or a file of time zones that changed, must not make a long sleep of it.
 _LONGEST_SLEEP = timedelta(days=1)

@@ -8,11 +8,10 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import steps
-    from runbook.message import ReleaseRef
-    from runbook.record import EntriesToKeep, Entry
-    from workflows.performing import perform
+from runbook import steps
+from runbook.message import ReleaseRef
+from runbook.record import EntriesToKeep, Entry
+from workflows.performing import perform
 
 _BATCH = 50
 _REFUSALS_KEPT = 30

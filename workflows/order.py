@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
+from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel, ValidationError
-
-    from runbook.decision import Unreadable
-    from runbook.message import ReleaseRef
-    from workflows.payload import opened
+from runbook.decision import Unreadable
+from runbook.message import ReleaseRef
+from workflows.payload import opened
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

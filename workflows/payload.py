@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import RawValue
 
-with workflow.unsafe.imports_passed_through():
-    from runbook.decision import Unreadable
+from runbook.decision import Unreadable
 
 CallableT = TypeVar("CallableT", bound=Callable[..., Any])
 

@@ -8,13 +8,12 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from runbook.artifact import ImageToScan
-    from runbook.command import CommandToRun
-    from runbook.message import Finding, Order
-    from runbook.service import HealthToVerify, HostToPutBack, RollbackToRehearse, SoakToWatch, SwapToMake
-    from runbook.step import Step
-    from workflows.failure import failure_of
+from runbook.artifact import ImageToScan
+from runbook.command import CommandToRun
+from runbook.message import Finding, Order
+from runbook.service import HealthToVerify, HostToPutBack, RollbackToRehearse, SoakToWatch, SwapToMake
+from runbook.step import Step
+from workflows.failure import failure_of
 
 OrderT = TypeVar("OrderT", bound=Order)
 FindingT = TypeVar("FindingT", bound=Finding)

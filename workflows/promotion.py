@@ -6,22 +6,21 @@ from typing import Self, TypeVar
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import steps
-    from runbook.approval import departure
-    from runbook.image import Image
-    from runbook.message import Finding, Order
-    from runbook.orders import Orders
-    from runbook.project import OnUnhealthy
-    from runbook.service import HealthToVerify, WayBack
-    from runbook.status import Outcome
-    from runbook.step import Step
-    from runbook.trouble import Cause
-    from runbook.way_back import common
-    from workflows.concurrency import side_by_side, uncancellable
-    from workflows.failure import StepFailed, Stop
-    from workflows.handover import Handover
-    from workflows.lane import Lane
+from runbook import steps
+from runbook.approval import departure
+from runbook.image import Image
+from runbook.message import Finding, Order
+from runbook.orders import Orders
+from runbook.project import OnUnhealthy
+from runbook.service import HealthToVerify, WayBack
+from runbook.status import Outcome
+from runbook.step import Step
+from runbook.trouble import Cause
+from runbook.way_back import common
+from workflows.concurrency import side_by_side, uncancellable
+from workflows.failure import StepFailed, Stop
+from workflows.handover import Handover
+from workflows.lane import Lane
 
 OrderT = TypeVar("OrderT", bound=Order)
 FindingT = TypeVar("FindingT", bound=Finding)

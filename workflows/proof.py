@@ -6,16 +6,15 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names, steps
-    from runbook.approval import SignatureToVerify, lines_to_sign, text_of
-    from runbook.continuation import GateMemory
-    from runbook.decision import Judgement, Verdict
-    from runbook.orders import Orders
-    from runbook.status import GateView, GivenDecision, Status
-    from workflows.failure import failure_of
-    from workflows.journal import Journal
-    from workflows.performing import perform
+from runbook import names, steps
+from runbook.approval import SignatureToVerify, lines_to_sign, text_of
+from runbook.continuation import GateMemory
+from runbook.decision import Judgement, Verdict
+from runbook.orders import Orders
+from runbook.status import GateView, GivenDecision, Status
+from workflows.failure import failure_of
+from workflows.journal import Journal
+from workflows.performing import perform
 
 _FREE = 50
 _EVERY = timedelta(seconds=12)

@@ -4,25 +4,24 @@ from typing import Any
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names, steps
-    from runbook.commit import ChangelogSection
-    from runbook.continuation import Candidate
-    from runbook.message import Finding
-    from runbook.orders import Orders
-    from runbook.service import RehearsedRollback
-    from runbook.status import Outcome, ReleaseResult
-    from workflows.admission import admit_release
-    from workflows.build import build
-    from workflows.concurrency import side_by_side
-    from workflows.continuation import continuation
-    from workflows.escalation import Escalation
-    from workflows.gate import Gate
-    from workflows.lane import Lane
-    from workflows.last_look import LastLook
-    from workflows.order import reference
-    from workflows.payload import undecoded
-    from workflows.promotion import Promotion
+from runbook import names, steps
+from runbook.commit import ChangelogSection
+from runbook.continuation import Candidate
+from runbook.message import Finding
+from runbook.orders import Orders
+from runbook.service import RehearsedRollback
+from runbook.status import Outcome, ReleaseResult
+from workflows.admission import admit_release
+from workflows.build import build
+from workflows.concurrency import side_by_side
+from workflows.continuation import continuation
+from workflows.escalation import Escalation
+from workflows.gate import Gate
+from workflows.lane import Lane
+from workflows.last_look import LastLook
+from workflows.order import reference
+from workflows.payload import undecoded
+from workflows.promotion import Promotion
 
 
 @workflow.defn(name=names.RELEASE_WORKFLOW)

@@ -10,19 +10,18 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names, steps
-    from runbook.host_orders import HostOrders
-    from runbook.image import Image
-    from runbook.service import WayBack
-    from runbook.status import Outcome, RollbackResult, timeline
-    from workflows.admission import admit_failed, admit_rollback
-    from workflows.concurrency import Afterwards, side_by_side, uncancellable
-    from workflows.escalation import Escalation
-    from workflows.gate import Gate
-    from workflows.lane import Lane
-    from workflows.order import reference
-    from workflows.payload import undecoded
+from runbook import names, steps
+from runbook.host_orders import HostOrders
+from runbook.image import Image
+from runbook.service import WayBack
+from runbook.status import Outcome, RollbackResult, timeline
+from workflows.admission import admit_failed, admit_rollback
+from workflows.concurrency import Afterwards, side_by_side, uncancellable
+from workflows.escalation import Escalation
+from workflows.gate import Gate
+from workflows.lane import Lane
+from workflows.order import reference
+from workflows.payload import undecoded
 
 _FIRST_WORD_AFTER = timedelta(minutes=2)
 

@@ -5,10 +5,9 @@ from typing import Literal
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import steps
-    from runbook.sender import IdentifiedSender, SenderToIdentify
-    from workflows.journal import Journal
+from runbook import steps
+from runbook.sender import IdentifiedSender, SenderToIdentify
+from workflows.journal import Journal
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from typing import Any
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook import names
-    from runbook.status import ReleaseResult
-    from workflows.payload import undecoded
-    from workflows.release import ReleaseWorkflow
+from runbook import names
+from runbook.status import ReleaseResult
+from workflows.payload import undecoded
+from workflows.release import ReleaseWorkflow
 
 LONGEST = 200
 """Events: some more than a release has when it comes to its gate, so that junk makes it go on and nothing else.

@@ -10,6 +10,7 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.worker import Worker
 
+from process.runner import Runner
 from runbook import names
 from runbook.status import Status
 from tests.growth import Growth
@@ -49,6 +50,7 @@ class RealLane:
             task_queue=self.queue,
             workflows=[self.release, RollbackWorkflow],
             activities=self.crew.activities(),
+            workflow_runner=Runner(),
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
             max_heartbeat_throttle_interval=timedelta(milliseconds=100),
             **options,

@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 
 from activities.clients.histories import TemporalHistories
 from activities.sender import SenderActivities
+from process.runner import Runner
 from runbook import names, steps
 from runbook.continuation import Continuation
 from runbook.status import Outcome, Status
@@ -183,7 +184,11 @@ async def test_a_run_that_a_schedule_starts_again_takes_nothing_along(
     """Temporal gives it its starter's words once more, and names a run before it: it is no continuation."""
     forged, crew, client = await taken_along(idle_lane), Crew(), await temporal.connect()
     async with Worker(
-        client, task_queue="scheduled", workflows=[BriefRelease, RollbackWorkflow], activities=crew.activities()
+        client,
+        task_queue="scheduled",
+        workflows=[BriefRelease, RollbackWorkflow],
+        activities=crew.activities(),
+        workflow_runner=Runner(),
     ):
         handle: Handle = await client.start_workflow(
             names.RELEASE_WORKFLOW, forged, id=names.lane("shop"), task_queue="scheduled", cron_schedule="@every 1s"
