@@ -2,7 +2,9 @@
 
 Replaying is what a worker does with a release it does not remember: after a restart, once for each that waits. The
 milliseconds are this machine's, passed and worked: on a machine that is busy with other things more pass than are
-worked. The ratio to the empty workflow, replayed in turn with the others, travels. Each replayer is told of the one
+worked, and on a processor that is shared with other machines more are worked than the work takes. So what counts is the
+fastest of several replays: nothing makes one faster than its work. Its ratio to the empty workflow's, replayed in turn
+with the others, travels. Each replayer is told of the one
 workflow it replays: it looks over all it is told of, each time, what a worker does once as it starts.
 """
 
@@ -70,12 +72,14 @@ async def measured(times: int, *, sandboxed: bool) -> dict[str, list[Took]]:
 
 
 def table(took: dict[str, list[Took]]) -> list[str]:
-    """Medians, and the ratio of what was worked to the empty workflow's."""
-    empty = _worked(took[EMPTY])
-    lines = [f"{'history':36} {'events':>6} {'passed ms':>9} {'worked ms':>9} {'ratio':>6}"]
+    """Medians, the fastest, and its ratio to the empty workflow's."""
+    empty = _fastest(took[EMPTY])
+    lines = [f"{'history':36} {'events':>6} {'passed ms':>9} {'worked ms':>9} {'fastest':>9} {'ratio':>6}"]
     for name, replays in took.items():
-        passed, worked = statistics.median(one.passed for one in replays), _worked(replays)
-        lines.append(f"{name:36} {_events(name):>6} {passed:9.1f} {worked:9.1f} {worked / empty:6.1f}")
+        passed = statistics.median(one.passed for one in replays)
+        worked = statistics.median(one.worked for one in replays)
+        fastest = _fastest(replays)
+        lines.append(f"{name:36} {_events(name):>6} {passed:9.1f} {worked:9.1f} {fastest:9.1f} {fastest / empty:6.1f}")
     return lines
 
 
@@ -85,8 +89,9 @@ def _workflow(history: str) -> str:
     return str(started["workflowExecutionStartedEventAttributes"]["workflowType"]["name"])
 
 
-def _worked(replays: list[Took]) -> float:
-    return statistics.median(one.worked for one in replays)
+def _fastest(replays: list[Took]) -> float:
+    """Milliseconds of work."""
+    return min(one.worked for one in replays)
 
 
 def _events(name: str) -> Any:
@@ -100,8 +105,8 @@ def main() -> int:
     asked = parser.parse_args()
     took = asyncio.run(measured(asked.times, sandboxed=not asked.unsandboxed))
     print("\n".join(table(took)))  # noqa: T201 - a command's answer
-    slow = [name for name, replays in took.items() if _worked(replays) > GOAL]
-    print(f"worked for more than {GOAL:g} ms: {', '.join(slow) or 'none'}; load {os.getloadavg()[0]:.1f}")  # noqa: T201 - a command's answer
+    slow = [name for name, replays in took.items() if _fastest(replays) > GOAL]
+    print(f"always worked for more than {GOAL:g} ms: {', '.join(slow) or 'none'}; load {os.getloadavg()[0]:.1f}")  # noqa: T201 - a command's answer
     return 1 if slow else 0
 
 
