@@ -75,7 +75,7 @@ class HealthActivities:
     async def _look(self, order: HealthToVerify, steady: Steadiness) -> tuple[Fault | None, list[str]]:
         environment, host = order.environment, order.host
         seen, unsteady = await asyncio.gather(
-            ask(self._probe, environment.health_url(host), environment.version_url(host), order.image.version),
+            ask(self._probe, environment.health_url(host), environment.version_url(host), order.version),
             self._unsteady(order, steady),
         )
         return unsteady or seen.fault, seen.lines
@@ -101,7 +101,7 @@ def _note(story: deque[str], passed: float, fault: Fault | None, lines: list[str
 
 def _healthy(order: HealthToVerify, good: int, passed: float, lines: list[str]) -> HealthyHost:
     return HealthyHost(
-        summary=f"healthy as {tag_of(order.image.version)} after {passed:.1f} s, {good} good answers in a row",
+        summary=f"healthy{_as(order)} after {passed:.1f} s, {good} good answers in a row",
         evidence=lines,
         host=order.host,
         answers=good,
@@ -115,7 +115,11 @@ def _unhealthy(order: HealthToVerify, fault: Fault, passed: float, story: list[s
     else:
         when = f"within {spoken(order.environment.health_deadline)}"
     return Refused(
-        f"{order.host} did not become healthy as {tag_of(order.image.version)} {when}: {fault.what}",
+        f"{order.host} did not become healthy{_as(order)} {when}: {fault.what}",
         cause=fault.cause,
         evidence=story,
     )
+
+
+def _as(order: HealthToVerify) -> str:
+    return f" as {tag_of(order.version)}" if order.version else ""

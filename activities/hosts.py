@@ -17,6 +17,7 @@ from activities.hosted_service import HostEngine
 from activities.local_image import pulled
 from activities.progress import handed_on
 from activities.rehearsal import rehearsed
+from activities.staging import returned
 from activities.strategy import Means
 from activities.way_back import way_back
 from runbook import steps
@@ -36,6 +37,7 @@ from runbook.service import (
     RestoredHost,
     RollbackToRehearse,
     RunningHost,
+    StagingToPutBack,
     SwappedContainer,
     SwapToMake,
     WayBack,
@@ -76,7 +78,7 @@ class HostActivities:
             raise Unreachable(f"{host}: {silent}", cause=Cause.UNHEALTHY, evidence=[str(serving)]) from None
         if not health.healthy:
             raise Unreachable(
-                f"{host} is not healthy: {url} says {health.said}; repair it, or release a version that does",
+                f"{host} is not healthy: {url} says {health.said}; repair it or run an image there that is well, then retry",
                 cause=Cause.UNHEALTHY,
                 evidence=[f"{url}: {health.said}", str(serving)],
             )
@@ -109,6 +111,10 @@ class HostActivities:
         async with Downtime(self._probe, order.environment.health_url(order.host), {}) as downtime:
             return await rehearsed(means, order, downtime.answers)
 
+    @performs(steps.PUT_STAGING_BACK)
+    async def put_staging_back(self, order: StagingToPutBack) -> RestoredHost:
+        return await returned(await self._means(order), order)
+
     @performs(steps.SWAP)
     async def swap(self, order: SwapToMake) -> SwappedContainer:
         return await self._swap(order)
@@ -135,7 +141,7 @@ class HostActivities:
     @performs(steps.VERIFY)
     async def verify(self, order: HealthToVerify) -> RunningHost:
         """Healthy, in the right version, and the engine's own list shows exactly the pinned image up."""
-        environment, host, image = order.environment, order.host, order.image
+        environment, host, image = order.environment, order.host, order.pinned
         engine = await self._engine(order)
         serving = (await self._family(order)).serving
         is_pinned = serving is not None and await _is_pinned(engine, serving, order)
@@ -220,7 +226,7 @@ def _within_budget(order: SwapToMake, made: SwappedContainer, seen: Measured) ->
 
 
 async def _is_pinned(engine: HostEngine, serving: Member, order: HealthToVerify) -> bool:
-    container, image = serving.container, order.image
+    container, image = serving.container, order.pinned
     if not container.running or order.container_id not in {None, serving.id}:
         return False
     if container.image == image.reference:

@@ -67,6 +67,9 @@ def parsed(content: bytes) -> Project | list[str]:
         for found in error.errors(include_url=False, include_input=False, include_context=False):
             faults.setdefault(_path(found["loc"]), _SAID.get(found["type"], found["msg"].removeprefix("Value error, ")))
     else:
+        if shared := project.shared_addresses:
+            why = f"{shared[0]} is production's as well, which the smoke test would try: give staging its own, like https://{{host}}:{{port}}/…"
+            faults.setdefault("staging", why)
         if not faults:
             return project
     return [" ".join(f"{path}: {why}".split()) for path, why in faults.items()]

@@ -124,6 +124,7 @@ def _postmortem_body(order: messages.PostmortemToOpen, page: str, head: str) -> 
     tag = tag_of(order.ref.version)
     links = {
         "Version": f"[{tag}]({page}/src/tag/{tag})",
+        **({"Release": _run_of(order.failed)} if order.failed else {}),
         "Runbook": order.project.runbook or "not linked in the project's file",
         "Incident template": order.project.incident_template or "not linked in the project's file",
         **_of_run(order.ref, head),
@@ -148,10 +149,14 @@ def _what_happened(ref: ReleaseRef) -> str:
     return f"was rolled back to {tag}" if ref.workflow_id == lane(ref.project) else f"{tag} was rolled back"
 
 
+def _run_of(ref: ReleaseRef) -> str:
+    return f"`{ref.workflow_id}`, run `{ref.release}`"
+
+
 def _of_run(ref: ReleaseRef, head: str) -> dict[str, str]:
     return {
         "Requested by": ref.requested_by,
-        "Workflow": f"`{ref.workflow_id}`, run `{ref.release}`",
+        "Workflow": _run_of(ref),
         "Ledger head": f"`{head}`",
     }
 

@@ -26,6 +26,8 @@ DONE: Mapping[str, str] = {
     steps.REHEARSE.name: "Where the project wants it: on every staging host the version before served again, then the candidate.",
     steps.STAGE.name: "The staging host runs exactly that digest.",
     steps.SMOKE_TEST.name: "The smoke test exits 0 against the staging host, and the service itself says that it is healthy and which version it is.",
+    steps.PUT_STAGING_BACK.name: "A candidate that staging did not pass, and whose release has ended, made room for what the host ran before. "
+    "A host that can't be returned holds nothing up: on-call is told.",
     steps.PULL.name: "The production host's engine has the image by its digest.",
     steps.VERIFY_SIGNATURE.name: "The approver's key, listed in `allowed_signers` and valid now, signed exactly this text: project, version, digest, "
     "plan, run, decision, name and expiry. A signature that is wrong is a finding, and the approval is refused. "

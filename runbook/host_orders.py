@@ -41,6 +41,11 @@ class HostOrders:
             credentials=self.project.artifact.credentials,
         )
 
+    def staging_to_put_back(self, host: str) -> service.StagingToPutBack:
+        return service.StagingToPutBack(
+            ref=self.ref, environment=self.project.staging, host=host, artifact=self.project.artifact
+        )
+
     def image_to_pull(self, host: str, image: Image) -> service.ImageToPull:
         return service.ImageToPull(
             ref=self.ref,
@@ -58,11 +63,15 @@ class HostOrders:
             artifact=self.project.artifact,
         )
 
-    def swap_to_make(self, host: str, image: Image, way_back: service.WayBack | None) -> service.SwapToMake:
+    def swap_to_make(self, host: str, image: Image, way_back: service.WayBack) -> service.SwapToMake:
         order = self._swap(self.project.production, host, image, way_back)
         return order.model_copy(update={"max_downtime": self.project.production.max_downtime})
 
-    def health_to_verify(self, host: str, image: Image, container_id: str | None) -> service.HealthToVerify:
+    def image_to_return(self, host: str, image: Image) -> service.SwapToMake:
+        """However long it takes: what is being left is worse."""
+        return self._swap(self.project.production, host, image, None)
+
+    def health_to_verify(self, host: str, image: Image | None, container_id: str | None) -> service.HealthToVerify:
         return service.HealthToVerify(
             ref=self.ref,
             environment=self.project.production,
@@ -80,6 +89,11 @@ class HostOrders:
     def logs_to_fetch(self, host: str, container_id: str | None) -> service.LogsToFetch:
         return service.LogsToFetch(
             ref=self.ref, environment=self.project.production, host=host, container_id=container_id
+        )
+
+    def staging_logs_to_fetch(self, staged: service.SwappedContainer) -> service.LogsToFetch:
+        return service.LogsToFetch(
+            ref=self.ref, environment=self.project.staging, host=staged.host, container_id=staged.container_id
         )
 
     def host_to_put_back(self, way_back: service.WayBack, failed_release: str) -> service.HostToPutBack:
@@ -110,7 +124,9 @@ class HostOrders:
             standing=standing,
         )
 
-    def postmortem_to_open(self, reason: str, timeline: list[str], evidence: list[str]) -> record.PostmortemToOpen:
+    def postmortem_to_open(
+        self, reason: str, timeline: list[str], evidence: list[str], failed: ReleaseRef | None = None
+    ) -> record.PostmortemToOpen:
         return record.PostmortemToOpen(
             ref=self.ref,
             project=self.project.project,
@@ -118,6 +134,7 @@ class HostOrders:
             reason=reason,
             timeline=timeline,
             evidence=evidence,
+            failed=failed,
         )
 
     def notice(self, to: str, key: str, title: str, body: str, people: list[str] | None = None) -> record.NoticeToSend:

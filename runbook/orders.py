@@ -116,14 +116,22 @@ class Orders(HostOrders):
         )
 
     def on_call_notice(self) -> record.NoticeToSend:
+        """Of the window in which production may change: from the gate's first approval on, and by the policy's hours."""
         project, window = self.ref.project, self.project.notify.window
-        return self.notice(
-            "on_call",
-            "window",
-            f"{project} {self.plan.version}: deployment window",
+        lines = [
             f"{self.ref.requested_by} releases {project} {self.plan.version}"
             f" to {', '.join(self.project.production.hosts)}. {window}".strip(),
-        )
+            "Production changes once people have approved at the gate; you are told again when it begins:",
+            *(f"- {line}" for line in self.project.gate.policy()),
+        ]
+        return self.notice("on_call", "window", f"{project} {self.plan.version}: deployment window", "\n".join(lines))
+
+    def promotion_notice(self, image: Image, approvers: list[str]) -> record.NoticeToSend:
+        """The gate may have been open for days since on-call heard of the window."""
+        hosts = ", ".join(self.project.production.hosts)
+        body = f"{image.reference} replaces what runs on {hosts}, approved by {', '.join(approvers)}"
+        title = f"{self.ref.project} {self.plan.version}: production begins to change"
+        return self.notice("on_call", "promotion", title, body)
 
     def _of_commit(self) -> commit.CommonOfCommit:
         project = self.project

@@ -159,7 +159,10 @@ class EnvironmentTable(Table):
     container: Slug
     container_port: Port = 8080
     env_file: HostPath
-    health: str = "https://{host}/health"
+    health: str = Field(
+        default="https://{host}/health",
+        description="Scheme, host and port of staging's are what the smoke test gets as `--target`",
+    )
     version: str = "https://{host}/version"
     stop_timeout: Span = timedelta(seconds=10)
     restart: Annotated[str, Field(pattern="^(no|unless-stopped|on-failure)$")] = "unless-stopped"
@@ -194,6 +197,11 @@ class EnvironmentTable(Table):
 
     def version_url(self, host: str) -> str:
         return self.version.replace("{host}", host).replace("{port}", str(self.port))
+
+    @property
+    def addresses(self) -> set[str]:
+        """Every address at which the service is asked."""
+        return {url(host) for host in self.hosts for url in (self.health_url, self.version_url)}
 
 
 class StagingTable(EnvironmentTable):
@@ -279,6 +287,14 @@ class Project(Table):
                 " before the gate staging would change production, give it its own"
             )
         return self
+
+    @property
+    def shared_addresses(self) -> list[str]:
+        """Where staging and production would both be asked: what is tried there before the gate would try production.
+
+        For whoever reads the file: a plan in history is past that.
+        """
+        return sorted(self.staging.addresses & self.production.addresses)
 
     def secrets(self) -> list[str]:
         """Every secret reference in the file, so that a missing one is named before anything starts."""

@@ -95,11 +95,14 @@ class RecordedRelease(Finding):
 
 
 class PostmortemToOpen(Order):
+    """`failed` is the release that was rolled back, by whose run its rows in the ledger are known; None by hand."""
+
     project: ProjectTable
     forge: ForgeTable
     reason: str
     timeline: list[str]
     evidence: list[str]
+    failed: ReleaseRef | None = None
 
 
 class FailedRelease(Message):

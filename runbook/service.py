@@ -87,11 +87,31 @@ class RehearsedRollback(Finding):
     seconds: float | None = None
 
 
-class HealthToVerify(HostOrder):
-    """Good answers in a row, the right version, a container that does not restart; until the environment's deadline."""
+class StagingToPutBack(HostOrder):
+    """Return a staging host to what it ran before this run, whatever this run did there."""
 
-    image: Image
+    artifact: ArtifactTable
+
+
+class HealthToVerify(HostOrder):
+    """Good answers in a row, the right version, a container that does not restart; until the environment's deadline.
+
+    Without an image any version will do.
+    """
+
+    image: Image | None
     container_id: str | None = None
+
+    @property
+    def version(self) -> str | None:
+        return self.image.version if self.image else None
+
+    @property
+    def pinned(self) -> Image:
+        """Raises ValueError where any version will do."""
+        if self.image is None:
+            raise ValueError(f"nothing says which image {self.host} is to run")
+        return self.image
 
 
 class HealthyHost(Finding):

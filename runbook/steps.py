@@ -77,7 +77,7 @@ UAT = Step(
 STAGING_HEALTHY = Step(
     name="staging-healthy", title="Staging is healthy", number="P", stage="prerequisites",
     order=service.HostToProbe, finding=service.ProbedHost, effect=Effect.LOOKS,
-    retry=NETWORK, trouble=trouble.UNHEALTHY,
+    retry=NETWORK, trouble=trouble.STAGING_UNHEALTHY,
 )
 CREDENTIALS = Step(
     name="registry-credentials", title="Registry credentials are valid", number="P", stage="prerequisites",
@@ -127,17 +127,22 @@ SCAN = Step(
 STAGE = Step(
     name="stage", title="Staging runs the candidate", number="5", stage="staging",
     order=service.SwapToMake, finding=service.SwappedContainer, effect=Effect.REPLACES,
-    limit=10 * MINUTE, retry=NETWORK, trouble=trouble.CONTAINER_EXITED,
+    limit=10 * MINUTE, retry=NETWORK, trouble=trouble.STAGING_EXITED,
 )
 REHEARSE = Step(
     name="rehearse-rollback", title="Rehearse the rollback on staging", number="5", stage="staging",
     order=service.RollbackToRehearse, finding=service.RehearsedRollback, effect=Effect.REPLACES,
-    limit=20 * MINUTE, retry=NETWORK, trouble=trouble.CONTAINER_EXITED,
+    limit=20 * MINUTE, retry=NETWORK, trouble=trouble.STAGING_EXITED,
 )
 SMOKE_TEST = Step(
     name="smoke-test", title="Staging smoke test", number="5", stage="staging",
     order=command.SmokeTest, finding=command.FinishedCommand, effect=Effect.LOOKS,
     limit=timedelta(hours=2), retry=_tries(4), trouble=trouble.SMOKE_FAILED,
+)
+PUT_STAGING_BACK = Step(
+    name="put-staging-back", title="Staging returns to what it ran before", number="5", stage="staging",
+    order=service.StagingToPutBack, finding=service.RestoredHost, effect=Effect.REPLACES,
+    limit=10 * MINUTE, retry=NETWORK, trouble=trouble.STAGING_EXITED,
 )
 VERIFY_SIGNATURE = Step(
     name="verify-signature", title="Verify an approval's signature", number="6", on_board=False,

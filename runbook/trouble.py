@@ -72,6 +72,16 @@ UNHEALTHY = Trouble(
     likely="the application failed to start",
     resolution="Check the logs; roll back if it does not recover within the health deadline",
 )
+STAGING_EXITED = Trouble(
+    symptom="Staging container exits immediately",
+    likely="missing environment variables or a missing mount",
+    resolution="Check the container's logs and the env file on the staging host; production is untouched",
+)
+STAGING_UNHEALTHY = Trouble(
+    symptom="Staging is not healthy",
+    likely="the version that runs there, its configuration or a dependency",
+    resolution="Check the logs on the staging host, repair it there or run an image there that is well; production is untouched",
+)
 
 _BY_CAUSE = {
     Cause.PUSH_REJECTED: PUSH_REJECTED,
@@ -83,9 +93,19 @@ _BY_CAUSE = {
     Cause.UNHEALTHY: UNHEALTHY,
     Cause.WRONG_VERSION: UNHEALTHY,
 }
+_OF_STAGING = (STAGING_EXITED, STAGING_UNHEALTHY, SMOKE_FAILED)
+_ON_STAGING = {
+    Cause.CONTAINER_EXITED: STAGING_EXITED,
+    Cause.UNHEALTHY: STAGING_UNHEALTHY,
+    Cause.WRONG_VERSION: STAGING_UNHEALTHY,
+}
 
 
-def line_for(cause: str, fallback: Trouble | None = None) -> Trouble | None:
-    """The table's line for a failure type; the step's own line where the cause has none."""
-    known = _BY_CAUSE.get(Cause(cause)) if cause in Cause.__members__.values() else None
-    return known or fallback
+def line_for(cause: str, own: Trouble | None = None) -> Trouble | None:
+    """The table's line for a failure type; the step's own line where the cause has none.
+
+    The page's lines about a service speak of production: said of staging they would call people to the wrong hosts.
+    """
+    known = Cause(cause) if cause in Cause.__members__.values() else None
+    table = {**_BY_CAUSE, **_ON_STAGING} if own in _OF_STAGING else _BY_CAUSE
+    return table.get(known, own) if known else own

@@ -5,14 +5,12 @@ from typing import Any
 
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
 from temporalio.exceptions import TimeoutError as OutOfTime
-from temporalio.workflow import unsafe
 
-with unsafe.imports_passed_through():
-    from runbook import steps
-    from runbook.span import spoken
-    from runbook.status import Outcome
-    from runbook.step import Step
-    from runbook.trouble import Cause, line_for
+from runbook import steps
+from runbook.span import spoken
+from runbook.status import Outcome
+from runbook.step import Step
+from runbook.trouble import Cause, line_for
 
 
 class Stop(Exception):

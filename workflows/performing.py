@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from runbook.artifact import ImageToScan
 from runbook.command import CommandToRun
 from runbook.message import Finding, Order
-from runbook.service import HealthToVerify, HostToPutBack, RollbackToRehearse, SoakToWatch, SwapToMake
+from runbook.service import HealthToVerify, HostToPutBack, RollbackToRehearse, SoakToWatch, StagingToPutBack, SwapToMake
 from runbook.step import Step
 from workflows.failure import failure_of
 
@@ -65,7 +65,7 @@ def _allowed(order: Order) -> timedelta | None:
             return order.within
         case ImageToScan():
             return order.artifact.scan_within
-        case SwapToMake() | HostToPutBack() | RollbackToRehearse():
+        case SwapToMake() | HostToPutBack() | StagingToPutBack() | RollbackToRehearse():
             return order.environment.stop_timeout
         case HealthToVerify():
             return order.environment.health_deadline

@@ -9,7 +9,6 @@ from runbook.commit import ChangelogSection
 from runbook.continuation import Candidate
 from runbook.message import Finding
 from runbook.orders import Orders
-from runbook.service import RehearsedRollback
 from runbook.status import Outcome, ReleaseResult
 from workflows.admission import admit_release
 from workflows.build import build
@@ -22,6 +21,7 @@ from workflows.last_look import LastLook
 from workflows.order import reference
 from workflows.payload import undecoded
 from workflows.promotion import Promotion
+from workflows.staging import Staging
 
 
 @workflow.defn(name=names.RELEASE_WORKFLOW)
@@ -62,7 +62,7 @@ class ReleaseWorkflow(Lane):
         return await self.promote(orders, candidate, approvers)
 
     async def candidate(self, orders: Orders) -> Candidate:
-        do, staging = self.waiting.perform, orders.project.staging.hosts
+        do = self.waiting.perform
 
         changelog = await self.prerequisites(orders)
 
@@ -72,12 +72,11 @@ class ReleaseWorkflow(Lane):
 
         image = (await do(steps.VERIFY_ARTIFACT, orders.artifact_to_verify())).image
         await do(steps.SCAN, orders.image_to_scan(image))
-        staged = await side_by_side(do(steps.STAGE, orders.image_to_stage(host, image)) for host in staging)
-        rehearsals: list[RehearsedRollback] = []
-        if orders.project.staging.rehearse_rollback:
-            rehearsals = await side_by_side(do(steps.REHEARSE, orders.rollback_to_rehearse(s, image)) for s in staged)
-        for host in staging:
-            await do(steps.SMOKE_TEST, orders.smoke_test(host))
+        async with Staging(self, orders, image) as staging:
+            staged = await staging.stage()
+            rehearsals = await staging.rehearse(staged)
+            for each in staged:
+                await staging.smoke_test(each)
 
         return Candidate(image, changelog, [found.summary for found in rehearsals])
 
@@ -106,6 +105,8 @@ class ReleaseWorkflow(Lane):
         ways_back = await side_by_side(do(steps.WAY_BACK, orders.way_back_to_record(host)) for host in production.hosts)
 
         await last_look.confirm()
+        if workflow.patched("on-call-hears-of-the-promotion"):
+            self.journal.soon(self.journal.try_to(steps.NOTIFY, orders.promotion_notice(image, approvers)))
         async with Promotion(self, orders, image, ways_back) as promotion:
             for batch in production.batches():
                 await promotion.swap(batch)

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from runbook import names, steps
 from runbook.host_orders import HostOrders
 from runbook.image import Image
+from runbook.message import ReleaseRef
 from runbook.service import WayBack
 from runbook.status import Outcome, RollbackResult, timeline
 from workflows.admission import admit_failed, admit_rollback
@@ -35,6 +36,7 @@ class Incident:
     reason: str
     before: list[str] = field(default_factory=list[str])
     evidence: list[str] = field(default_factory=list[str])
+    failed: ReleaseRef | None = None
 
 
 @workflow.defn(name=names.ROLLBACK_WORKFLOW)
@@ -79,7 +81,7 @@ class RollbackWorkflow(Lane):
         orders = HostOrders(self.journal.ref, failed.plan.project)
         release = failed.failed.release
         hosts = {back.host: partial(self.put_back, orders, back, release) for back in failed.ways_back}
-        return Incident(orders, hosts, failed.reason, failed.timeline, failed.evidence)
+        return Incident(orders, hosts, failed.reason, failed.timeline, failed.evidence, failed.failed)
 
     async def by_hand(self, payloads: tuple[Any, ...]) -> Incident:
         """Return every production host to a version that was good."""
@@ -92,21 +94,22 @@ class RollbackWorkflow(Lane):
         """All hosts, each for itself; then exactly one postmortem."""
         await side_by_side(self.told(incident.orders, host, work) for host, work in incident.hosts.items())
         happened = [*incident.before, *timeline(self.journal.status)]
-        order = incident.orders.postmortem_to_open(incident.reason, happened, incident.evidence)
+        order = incident.orders.postmortem_to_open(incident.reason, happened, incident.evidence, incident.failed)
         self.postmortem = (await self.waiting.perform(steps.POSTMORTEM, order)).url
         return Outcome.ROLLED_BACK, f"{', '.join(incident.hosts)} returned; postmortem {self.postmortem}"
 
     async def put_back(self, orders: HostOrders, way_back: WayBack, failed_release: str) -> None:
         do = self.waiting.perform
         restored = await do(steps.PUT_BACK, orders.host_to_put_back(way_back, failed_release))
-        if restored.digest and restored.version:
-            image = orders.image(restored.version, restored.digest)
+        image = orders.image(restored.version, restored.digest) if restored.version and restored.digest else None
+        # What ran before the first release may be known by its container alone: it must be well all the same.
+        if image or (restored.container_id and workflow.patched("health-of-what-is-known-by-its-container")):
             await do(steps.PUT_BACK_HEALTH, orders.health_to_verify(way_back.host, image, restored.container_id))
         await self.record(orders, way_back.host, restored.digest)
 
     async def return_to(self, orders: HostOrders, host: str, image: Image) -> None:
         do = self.waiting.perform
-        swapped = await do(steps.RETURN, orders.swap_to_make(host, image, None))
+        swapped = await do(steps.RETURN, orders.image_to_return(host, image))
         await do(steps.PUT_BACK_HEALTH, orders.health_to_verify(host, image, swapped.container_id))
         await self.record(orders, host, image.digest)
 

@@ -53,6 +53,18 @@ def test_the_committed_schema_takes_the_example_and_not_a_misspelt_one() -> None
     assert list(validator.iter_errors(tomllib.loads(changed({"gate.aprovers": ["bob"]})))) != []
 
 
+def test_staging_that_is_asked_where_production_is_is_refused() -> None:
+    """The smoke test would try production before anybody approved anything."""
+    table = {"staging.hosts": ["production-1"], "staging.port": 9090}
+    [fault] = faults(changed(table))
+    assert fault.startswith("staging: https://production-1/health is production's as well")
+    apart = table | {
+        "staging.health": "https://{host}:{port}/health",
+        "staging.version": "https://{host}:{port}/version",
+    }
+    assert isinstance(parsed(changed(apart).encode()), Project)
+
+
 def test_an_unknown_project_is_told_the_known_ones(tmp_path: Path) -> None:
     for name in ("shop.toml", "blog.toml", "shop.example.toml", "notes.txt"):
         (tmp_path / name).write_text(EXAMPLE)

@@ -189,8 +189,12 @@ async def test_the_postmortem_is_opened_once_a_failed_release(
 async def test_the_postmortem_links_what_its_writer_needs(
     tmp_path: Path, held: Bench, records: RecordActivities
 ) -> None:
+    failed = reference(release="the-failed-run")
     order = orders(tmp_path, held, **LINKS).postmortem(
-        reason="health | deadline\npassed", timeline=["10:00 swap", "10:05 put back"], evidence=["```", "502 <b>"]
+        failed=failed,
+        reason="health | deadline\npassed",
+        timeline=["10:00 swap", "10:05 put back"],
+        evidence=["```", "502 <b>"],
     )
     found = await records.postmortem(order)
     lines = (await held.get(f"/issues/{found.issue}"))["body"].splitlines()
@@ -198,6 +202,8 @@ async def test_the_postmortem_links_what_its_writer_needs(
         "<!-- release-runbook postmortem run-1 -->",
         "shop v1.0.0 was rolled back: health | deadline passed",
         f"| Version | [v1.0.0]({held.url}/acme/shop/src/tag/v1.0.0) |",
+        "| Release | `release-shop`, run `the-failed-run` |",
+        "| Workflow | `release-shop-rollback`, run `run-1` |",
         "| Runbook | https://wiki.example.net/runbook |",
         "| Incident template | https://wiki.example.net/incident |",
         f"| Ledger head | `{HEAD}` |",

@@ -32,6 +32,7 @@ STEPS = {
     "stage": Effect.REPLACES,
     "rehearse-rollback": Effect.REPLACES,
     "smoke-test": Effect.LOOKS,
+    "put-staging-back": Effect.REPLACES,
     "verify-signature": Effect.LOOKS,
     "identify-sender": Effect.LOOKS,
     "pull": Effect.ADDS,

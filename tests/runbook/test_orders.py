@@ -100,7 +100,19 @@ def test_an_order_names_its_place() -> None:
 def test_on_call_is_told_who_releases_what_to_where_and_when() -> None:
     notice = ORDERS.on_call_notice()
     assert (notice.to, notice.key, notice.title) == ("on_call", "window", "shop 1.4.0: deployment window")
-    assert notice.body == ("carol releases shop 1.4.0 to production-1, production-2, production-3. Tuesdays 10-12")
+    assert notice.body.splitlines() == [
+        "carol releases shop 1.4.0 to production-1, production-2, production-3. Tuesdays 10-12",
+        "Production changes once people have approved at the gate; you are told again when it begins:",
+        "- 1 approval of alice, bob, not by who asked for the release",
+        "- expires after 1 d, reminders every 4 h",
+    ]
+
+
+def test_on_call_is_told_what_will_replace_what_when_production_begins_to_change() -> None:
+    notice = ORDERS.promotion_notice(image(), ["alice", "bob"])
+    assert (notice.to, notice.key, notice.title) == ("on_call", "promotion", "shop 1.4.0: production begins to change")
+    hosts = "production-1, production-2, production-3"
+    assert notice.body == f"{image().reference} replaces what runs on {hosts}, approved by alice, bob"
 
 
 def test_no_order_carries_a_secret() -> None:

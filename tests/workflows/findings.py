@@ -123,6 +123,9 @@ _FOUND: dict[type[Order], Callable[[Any], Finding]] = {
         version=order.way_back.version,
         kept=True,
     ),
+    service.StagingToPutBack: lambda order: service.RestoredHost(
+        host=order.host, container_id="old", digest=OLD_DIGEST, version="1.3.0", kept=True
+    ),
     service.HealthToVerify: lambda order: service.HealthyHost(host=order.host, answers=3, seconds=0.3),
     service.SoakToWatch: lambda _: service.WatchedSoak(looks=120, failures=0),
     service.LogsToFetch: lambda _: service.FetchedLogs(evidence=["log line"]),

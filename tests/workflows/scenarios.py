@@ -10,6 +10,7 @@ from runbook import names, steps
 from runbook.approval import VerifiedSignature
 from runbook.drift_check import DriftOrder, StandingDrift
 from runbook.pipeline import FinishedRun
+from runbook.service import WayBack
 from runbook.trouble import Cause
 from tests.projects import DIGEST, project
 from tests.workflows.brief_release import BriefRelease
@@ -201,6 +202,22 @@ async def drifted(lane: LaneOfTests) -> Handle:
     )
 
 
+async def staging_returned(lane: LaneOfTests) -> Handle:
+    lane.crew.at(steps.SMOKE_TEST, failing(Cause.SMOKE_FAILED, "exit 1"), "staging-1")
+    handle = await lane.start()
+    await lane.in_need(handle)
+    await handle.signal(names.ABORT, {"by": "bob", "reason": "bad candidate"})
+    return handle
+
+
+async def rolled_back_to_a_container(lane: LaneOfTests) -> Handle:
+    """What ran before on the first host is known by its container alone."""
+    lane.crew.project = project(production=HOSTS)
+    lane.crew.at(steps.WAY_BACK, answering(WayBack(host="production-1", container_id="by-hand")), "production-1")
+    lane.crew.at(steps.HEALTH, failing(Cause.UNHEALTHY, "503"), "production-1")
+    return await lane.approved()
+
+
 STORIES: dict[str, tuple[Story, str]] = {
     "released": (released, "released"),
     "released-by-two-after-junk": (released_by_two_after_junk, "released"),
@@ -223,6 +240,9 @@ STORIES: dict[str, tuple[Story, str]] = {
     "rolled-back-with-records": (rolled_back, "rolled_back"),
     "by-hand-with-records": (by_hand, "rolled_back"),
     "drifted": (drifted, "drifted"),
+    "released-with-the-promotion-told": (released, "released"),
+    "staging-returned": (staging_returned, "aborted"),
+    "rolled-back-to-a-container": (rolled_back_to_a_container, "rolled_back"),
 }
 """Each story and how it ends: the outcome, or how Temporal closed the run where that is no outcome."""
 
@@ -232,6 +252,7 @@ HAS_CHILD = (
     "cancelled-in-promotion",
     "given-up",
     "rolled-back-with-records",
+    "rolled-back-to-a-container",
 )
 DRIFT_CHECKS = ("drifted",)
 

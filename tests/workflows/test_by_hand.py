@@ -10,9 +10,9 @@ from temporalio.exceptions import ApplicationError
 from runbook import names, steps
 from runbook.status import Outcome, RollbackResult, State
 from runbook.trouble import Cause
-from tests.projects import OLD_DIGEST
+from tests.projects import OLD_DIGEST, project
 from tests.workflows.conftest import Handle, LaneOfTests
-from tests.workflows.crew import away_for, failing
+from tests.workflows.crew import Crew, away_for, failing
 
 HOSTS = [f"production-{number}" for number in (1, 2, 3)]
 
@@ -36,6 +36,14 @@ async def test_it_is_told_watched_kept_and_has_its_postmortem(lane: LaneOfTests)
     [postmortem] = lane.crew.of(steps.POSTMORTEM)
     assert postmortem.order.reason == "checkout fails"
     assert lane.crew.told("shop 1.2.0: rolled back")
+
+
+async def test_it_may_take_the_service_away_for_longer_than_a_release_may(idle_lane: LaneOfTests) -> None:
+    """A swap that worked and took long must not be refused while what is left is worse."""
+    idle_lane.crew = Crew(project(production={"max_downtime": "2s"}))
+    async with idle_lane.working():
+        await returned(await idle_lane.start_rollback())
+    assert {done.order.max_downtime for done in idle_lane.crew.of(steps.RETURN)} == {None}
 
 
 async def test_its_rows_in_the_ledger_name_the_version_it_went_to(lane: LaneOfTests) -> None:

@@ -63,6 +63,13 @@ async def test_each_host_goes_back_to_what_was_recorded_and_is_watched_until_it_
     assert status.reason == "soak: checkout fails"
 
 
+async def test_the_postmortem_knows_the_run_of_the_release_that_failed(lane: LaneOfTests) -> None:
+    await lane.result(await broken(lane))
+    [postmortem] = lane.crew.of(steps.POSTMORTEM)
+    [swap, *_] = lane.crew.of(steps.SWAP)
+    assert postmortem.order.failed == swap.order.ref
+
+
 async def test_a_later_run_has_a_later_epoch(lane: LaneOfTests) -> None:
     await lane.result(await broken(lane))
     [back, *_] = lane.crew.of(steps.PUT_BACK)
@@ -77,6 +84,14 @@ async def test_a_host_on_which_nothing_ran_is_not_watched_afterwards(lane: LaneO
     assert lane.crew.count(steps.PUT_BACK, "production-2") == 1
     assert lane.crew.count(steps.PUT_BACK_HEALTH, "production-2") == 0
     assert lane.crew.fleet["production-2"] is None
+
+
+async def test_what_is_known_by_its_container_alone_must_be_well_again_too(lane: LaneOfTests) -> None:
+    """What ran before the first release may have neither a version nor a digest of ours."""
+    lane.crew.at(steps.WAY_BACK, answering(WayBack(host="production-2", container_id="by-hand")), "production-2")
+    await lane.result(await broken(lane))
+    [health] = lane.crew.of(steps.PUT_BACK_HEALTH, "production-2")
+    assert (health.order.image, health.order.container_id) == (None, "by-hand")
 
 
 async def test_people_are_told_of_a_host_that_is_away_after_two_minutes_and_then_every_hour(lane: LaneOfTests) -> None:

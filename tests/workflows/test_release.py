@@ -128,6 +128,13 @@ async def test_what_is_staged_promoted_and_recorded_is_the_digest_that_was_verif
     assert recorded.order.changelog == "- Faster checkout"
 
 
+async def test_on_call_hears_before_production_changes_that_it_does(lane: LaneOfTests) -> None:
+    await lane.result(await lane.approved())
+    [told] = [done for done in lane.crew.of(steps.NOTIFY) if done.order.key == "promotion"]
+    assert told.at <= lane.crew.of(steps.SWAP)[0].at
+    assert told.order.body.endswith("approved by alice")
+
+
 async def test_the_measured_downtime_of_every_host_is_recorded_and_its_budget_is_the_projects(
     idle_lane: LaneOfTests,
 ) -> None:
