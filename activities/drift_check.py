@@ -68,6 +68,7 @@ class DriftCheckActivities:
         for holder in await self._lane.holders(project):
             if holder.workflow_type != names.RELEASE_WORKFLOW:
                 return f"a rollback is under way as {holder.workflow_id}"
-            if await self._past.rows(project, holder.run_id, (steps.WAY_BACK.name,)):
+            rows = await self._past.rows(project, holder.first_run, (steps.WAY_BACK.name,))
+            if any(row.outcome == "done" for row in rows):
                 return f"a release is changing production as {holder.workflow_id}"
         return ""

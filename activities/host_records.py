@@ -39,13 +39,15 @@ class HostRecords:
         return list(self._standing.values())
 
     def _follow(self, row: Row) -> None:
-        if row.action == OUTCOME:
+        if row.action == OUTCOME and row.outcome in set(Outcome):
             self._end(row, self._open.pop(row.release, {}))
         elif row.action == ACTION:
             self._tell(row)
+        elif row.outcome != "done":
+            return
         elif row.action == steps.PLAN_ROLLBACK.name:
             self._by_hand.add(row.release)
-        elif row.outcome == "done":
+        else:
             record = HostRecord.read(row.place, row.version, row.at, row.evidence)
             if record is not None:
                 self._open.setdefault(row.release, {})[row.place] = record

@@ -110,7 +110,9 @@ class Desk:
         decision = read_decision(received.name, opened(payloads))
         if isinstance(decision, Malformed):
             self.journal.note(f"not understood: {decision}")
-            self.journal.ledger.say_refused("unknown", decision.name, f"not understood: {decision.why}")
+            # Its name is the sender's choice: no row may pass for one of a step's.
+            action = decision.name if decision.name in names.SIGNALS else "message"
+            self.journal.ledger.say_refused("unknown", action, f"not understood: {decision}")
             return Verdict(accepted=False, why=decision.why)
         verdict = await self._judge(decision, received)
         self._remember(decision, verdict)

@@ -1,5 +1,6 @@
 """The last look before production changes: the hours, the signatures and what people approved, once more."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -27,26 +28,39 @@ class LastLook:
         self._lane = lane
         self._orders = orders
         self._image = image
+        self._closes: datetime | None = None
 
     async def in_hours(self) -> None:
         """Return when production may be changed; people are told when that will be."""
         if not self._orders.project.gate.has_hours:
             return
         told: datetime | None = None
-        while not (found := await self._window()).is_open:
+        while not (found := await self._window()).is_open or self._has_closed(found.closes):
+            if found.is_open:
+                continue
             if found.opens is None or found.opens != told:
                 self._tell_hours(found)
             told = found.opens
             await self._wait(found)
+        self._closes = found.closes
 
     async def confirm(self) -> None:
         """Still in hours, every approval still proved, and what changed outside reported. Raises Stop."""
         await self.in_hours()
-        view = self._lane.journal.status.gate
-        if view is not None and view.signed:
-            for approval in view.approvals:
-                await self._prove(view, approval)
+        await self._prove_all()
         await self._report()
+        # Any of these may have waited for a person, or for a worker.
+        while self._has_closed(self._closes):
+            await self.in_hours()
+            await self._prove_all()
+        # The report may have ended in the very moment in which the release was stopped.
+        if self._lane.is_stopping() and workflow.patched("a-stop-is-heard-before-the-first-swap"):
+            raise asyncio.CancelledError
+
+    def _has_closed(self, closes: datetime | None) -> bool:
+        """Whether what was open when it was asked for has closed since."""
+        is_over = closes is not None and workflow.now() >= closes
+        return is_over and workflow.patched("hours-are-looked-at-last")
 
     async def _window(self) -> ReleaseWindow:
         return await self._lane.waiting.perform(steps.WINDOW, self._orders.window_to_check(workflow.now()))
@@ -71,6 +85,12 @@ class LastLook:
         body = f"{found.why}. It is promoted by itself then; send abort to stop it."
         notice = self._orders.notice("on_call", key, title, body)
         self._lane.journal.soon(self._lane.journal.try_to(steps.NOTIFY, notice))
+
+    async def _prove_all(self) -> None:
+        view = self._lane.journal.status.gate
+        if view is not None and view.signed:
+            for approval in view.approvals:
+                await self._prove(view, approval)
 
     async def _prove(self, view: GateView, approval: GivenDecision) -> None:
         order = signature_order(self._orders, self._lane.journal.status, view, approval)

@@ -14,10 +14,10 @@ _PATIENCE = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Holder:
-    """A run that goes on."""
+    """A run that goes on. `first_run` is the one that it goes on from: by that the ledger knows a release."""
 
     workflow_id: str
-    run_id: str
+    first_run: str
     workflow_type: str
 
 
@@ -45,4 +45,5 @@ class TemporalLane:
             ) from error
         if found.status is not WorkflowExecutionStatus.RUNNING:
             return None
-        return Holder(workflow_id, found.run_id, found.workflow_type)
+        first = found.raw_description.workflow_execution_info.first_run_id
+        return Holder(workflow_id, first or found.run_id, found.workflow_type)

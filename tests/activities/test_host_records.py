@@ -108,6 +108,16 @@ def test_drift_that_nobody_was_told_of_does_not_stand() -> None:
     assert (known.standing, known.told) == ([], 0)
 
 
+def test_messages_that_called_themselves_like_a_step_change_nothing() -> None:
+    """Earlier versions kept a refused message under the name that its sender had given it."""
+    sent = [row(action, "refused", "r2", version="1.5.0") for action in ("plan-rollback", "record-host", "outcome")]
+    failed = row("outcome", "rolled_back", "r2", version="1.5.0", digest=OLD_DIGEST)
+    known = HostRecords([*released("r1", "1.4.0", "one"), *sent, failed])
+    assert (known.version, containers(known)) == ("1.4.0", {"one": "r1-one"})
+    kept = HostRecords([*records("r1", "one"), row("outcome", "refused", "r1"), *released("r1", "1.4.0")])
+    assert containers(kept) == {"one": "r1-one"}
+
+
 def test_a_row_that_is_no_record_is_left_out() -> None:
     broken = row("record-host", "done", "r1", place="one", evidence=["nothing"])
     failed = row("record-host", "failed", "r1", place="two", evidence=host_state_of("two").lines)

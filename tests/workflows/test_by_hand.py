@@ -46,6 +46,20 @@ async def test_it_may_take_the_service_away_for_longer_than_a_release_may(idle_l
     assert {done.order.max_downtime for done in idle_lane.crew.of(steps.RETURN)} == {None}
 
 
+async def test_an_abort_while_an_attempt_fails_gives_it_up(lane: LaneOfTests) -> None:
+    """A host that is dead for good: whoever gives it up must not be called for it again."""
+    lane.crew.at(steps.RETURN, failing(Cause.UNREACHABLE, "no route to host"), HOSTS[0], after=True)
+    hold = lane.crew.hold(steps.RETURN, HOSTS[0], stubborn=True)
+    handle = await lane.start_rollback()
+    await lane.until(handle, lambda _: hold.reached.is_set())
+    await lane.decide(handle, {"decision": "abort", "by": "bob", "reason": "that host is scrapped"})
+    await lane.until(handle, lambda _: hold.cancelled)
+    hold.let_go.set()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert (await lane.status(handle)).summary == "aborted by bob: that host is scrapped"
+
+
 async def test_its_rows_in_the_ledger_name_the_version_it_went_to(lane: LaneOfTests) -> None:
     """What is good is read off the ledger: the version of the outcome is where production stands now."""
     await returned(await lane.start_rollback())

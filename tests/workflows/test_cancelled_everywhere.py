@@ -156,6 +156,27 @@ async def test_in_promotion_every_touched_host_is_returned(small: LaneOfTests, s
     await assert_nothing_half_done(small, handle)
 
 
+@pytest.mark.parametrize("step", [step for step in BEFORE if step.changes], ids=id_of)
+async def test_an_attempt_that_fails_as_it_is_stopped_calls_nobody(small: LaneOfTests, step: AnyStep) -> None:
+    small.crew.at(step, failing(Cause.UNREACHABLE, "the connection broke"), after=True)
+    handle = await cancelled_at(small, step)
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
+    assert not small.crew.told("needs a person")
+    await assert_nothing_half_done(small, handle)
+
+
+@pytest.mark.parametrize("step", [step for step in PROMOTION if step.changes], ids=id_of)
+async def test_an_attempt_that_fails_as_promotion_is_stopped_is_rolled_back(small: LaneOfTests, step: AnyStep) -> None:
+    """A worker that is in trouble is just why somebody aborts."""
+    small.crew.at(step, failing(Cause.UNREACHABLE, "the connection broke"), after=True)
+    handle = await cancelled_at(small, step)
+    assert (await small.result(handle)).outcome is Outcome.ROLLED_BACK
+    assert not small.crew.told("needs a person")
+    await assert_nothing_half_done(small, handle)
+
+
 @pytest.mark.parametrize("step", ROLLBACK, ids=id_of)
 async def test_in_the_rollback_it_goes_on_to_its_end(small: LaneOfTests, step: AnyStep) -> None:
     small.crew.at(steps.HEALTH, failing(Cause.UNHEALTHY, "503"), HOSTS[-1])

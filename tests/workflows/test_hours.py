@@ -6,6 +6,7 @@ from typing import Any
 from runbook import names, steps
 from runbook.status import Outcome, Status
 from runbook.trouble import Cause
+from runbook.window import ReleaseWindow, WindowToCheck
 from tests.projects import DIGEST, project
 from tests.workflows.conftest import Handle, LaneOfTests
 from tests.workflows.crew import failing
@@ -110,6 +111,44 @@ async def test_a_window_that_closed_while_a_step_was_in_trouble_is_waited_for_ag
     assert (await lane.result(handle)).outcome is Outcome.RELEASED
     first = min(done.at for done in lane.crew.of(steps.SWAP))
     assert first >= (now - HOUR).replace(second=0, microsecond=0) + 24 * HOUR
+
+
+async def test_a_window_that_closed_while_a_signature_waited_for_a_person_is_waited_for_again(
+    lane: LaneOfTests,
+) -> None:
+    now = await lane.now()
+    window = {"from": clock(now - HOUR), "to": clock(now + HOUR)}
+    lane.crew.project = project(gate={"windows": [window], "allowed_signers": "/etc/allowed_signers"})
+    handle = await lane.start()
+    await lane.at_gate(handle)
+    await lane.decide(handle, {"decision": "approve", "by": "alice", "digest": DIGEST, "signature": "signed"})
+    lane.crew.at(steps.VERIFY_SIGNATURE, failing(Cause.UNREACHABLE, "allowed_signers can't be read", times=1))
+    await lane.in_need(handle)
+    await lane.pass_until(now + 2 * HOUR)
+    await handle.signal(names.RETRY, {"by": "bob"})
+    assert (await lane.result(handle)).outcome is Outcome.RELEASED
+    first = min(done.at for done in lane.crew.of(steps.SWAP))
+    assert first >= (now - HOUR).replace(second=0, microsecond=0) + 24 * HOUR
+    last = lane.crew.of(steps.VERIFY_SIGNATURE)[-1]
+    assert last.at >= (now - HOUR).replace(second=0, microsecond=0) + 24 * HOUR, "proved once more"
+
+
+async def test_a_window_that_closed_before_the_look_at_it_was_answered_is_waited_for_again(lane: LaneOfTests) -> None:
+    """As where no worker was there for hours."""
+    now = await lane.now()
+    lane.crew.project = project(gate={"windows": [{"from": clock(now - HOUR), "to": clock(now + HOUR)}]})
+    handle = await lane.start()
+    await lane.at_gate(handle)
+    late = [ReleaseWindow(is_open=True, closes=now - timedelta(minutes=1), why="open")]
+
+    async def answered_late(_order: WindowToCheck) -> ReleaseWindow | None:
+        return late.pop() if late else None
+
+    lane.crew.at(steps.WINDOW, answered_late)
+    looks = lane.crew.count(steps.WINDOW)
+    await lane.approve(handle)
+    assert (await lane.result(handle)).outcome is Outcome.RELEASED
+    assert lane.crew.count(steps.WINDOW) == looks + 3, "late, again, and before the first swap"
 
 
 async def test_while_it_waits_for_its_window_it_can_be_aborted_and_production_was_never_touched(

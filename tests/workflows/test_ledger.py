@@ -117,6 +117,20 @@ async def test_a_notice_that_fails_at_first_is_sent_before_the_run_ends(lane: La
     assert lane.crew.told("shop 1.4.0: rejected", "rejected by bob: not today")
 
 
+async def test_a_message_s_name_is_its_sender_s_choice_and_no_row_s(lane: LaneOfTests) -> None:
+    """Who reads the ledger by the names of steps must not read what strangers sent."""
+    handle = await lane.start()
+    await lane.at_gate(handle)
+    for name in ("way-back", "outcome", "aprove"):
+        await handle.signal(name, "please")
+    await handle.signal(names.APPROVE, "please")
+    await lane.approve(handle)
+    await lane.result(handle)
+    refused = [entry for entry in lane.crew.entries.values() if entry.outcome == "refused"]
+    assert [entry.action for entry in refused] == ["message", "message", "message", "approve"]
+    assert refused[0].detail.startswith("not understood: way-back: ")
+
+
 async def test_control_characters_of_a_comment_do_not_reach_the_ledger(lane: LaneOfTests) -> None:
     handle = await lane.start()
     await lane.at_gate(handle)
