@@ -16,7 +16,7 @@ DONE: Mapping[str, str] = {
     steps.CREDENTIALS.name: "The registry lets the worker read the image's own repository: its front door alone proves nothing.",
     steps.ON_CALL.name: "A notice of the window reached on-call; its id is kept.",
     steps.VERIFY_COMMIT.name: "The commit is on the release branch, and a checkout of it is clean. The last five commits are kept.",
-    steps.TAG.name: "The annotated tag `v<version>` is on exactly this commit at the origin. There already: done. On another commit: refused.",
+    steps.TAG.name: "The annotated tag `v<version>` is on exactly this commit at the origin. There already: done. On another commit, or without a tagger and a date: refused.",
     steps.PIPELINE_RUN.name: "A run for the tag and the commit appeared in time.",
     steps.PIPELINE_END.name: "The run came to its end. A failed one is run again; after the last attempt people decide.",
     steps.PIPELINE_RERUN.name: "The forge was asked to run it again; where it can't be asked, the board says so.",

@@ -42,7 +42,7 @@ class GitClient:
 
     async def tag_commit(self, project: ProjectTable, forge: ForgeTable, tag: str) -> str | None:
         """The commit that the forge's tag stands on (peeled), None when there is no such tag."""
-        return await self._tagged(remote_of(project, forge), tag)
+        return (await self._tagged(remote_of(project, forge), tag))[0]
 
     async def read(self, project: ProjectTable, forge: ForgeTable, commit: str, path: str) -> bytes | None:
         """The bytes of one file at that commit, None when it has no such file."""
@@ -114,7 +114,7 @@ class GitClient:
             raise Refused(f"the checkout of {commit[:12]} is not clean: {lines[0]}", evidence=lines)
 
     async def _stands(self, remote: Remote, tag: str, commit: str) -> bool:
-        there = await self._tagged(remote, tag)
+        there, is_annotated = await self._tagged(remote, tag)
         if there not in {None, commit}:
             raise Refused(
                 f"tag {tag} of {remote.name} stands on {str(there)[:12]}, not on {commit[:12]}: "
@@ -122,12 +122,20 @@ class GitClient:
                 cause=Cause.TAG_MOVED,
                 evidence=[f"refs/tags/{tag} {there}"],
             )
+        if there and not is_annotated:
+            raise Refused(
+                f"tag {tag} of {remote.name} stands on {commit[:12]}, but is not annotated: it tells neither who set it nor when; "
+                f"`git push origin :refs/tags/{tag}` and retry, or give the release another version",
+                evidence=[f"refs/tags/{tag} {there}"],
+            )
         return there is not None
 
-    async def _tagged(self, remote: Remote, tag: str) -> str | None:
+    async def _tagged(self, remote: Remote, tag: str) -> tuple[str | None, bool]:
+        """The commit that the tag stands on, and whether the tag is an object of its own."""
         ref = f"refs/tags/{tag}"
         refs = await self._refs(remote, ref, f"{ref}^{{}}")
-        return refs.get(f"{ref}^{{}}") or refs.get(ref)
+        peeled = refs.get(f"{ref}^{{}}")
+        return peeled or refs.get(ref), peeled is not None
 
     async def _refs(self, remote: Remote, *names: str) -> dict[str, str]:
         """The refs at the remote that have one of these names, or one that ends alike, as it says now."""

@@ -77,6 +77,15 @@ async def test_a_tag_on_another_commit_is_refused(origin: Origin, mine: GitClien
     assert git(origin.path, "rev-parse", "v1.4.0^{commit}") == origin.first
 
 
+async def test_a_tag_that_is_not_annotated_is_refused_with_the_way_out(origin: Origin, mine: GitClient) -> None:
+    origin.tag("v1.4.0", origin.first, annotated=False)
+    with pytest.raises(Refused, match=r"is not annotated: .*`git push origin :refs/tags/v1\.4\.0` and retry"):
+        await mine.push_tag(origin.project(), FORGE, origin.first, "v1.4.0", "v1.4.0")
+    git(origin.path, "tag", "--delete", "v1.4.0")
+    assert not await mine.push_tag(origin.project(), FORGE, origin.first, "v1.4.0", "v1.4.0")
+    assert origin.tags() == {"v1.4.0": "tag"}
+
+
 async def test_another_commit_that_is_tagged_while_we_push_is_refused_and_stays(
     origin: Origin, mine: GitClient
 ) -> None:
@@ -90,7 +99,9 @@ async def test_another_commit_that_is_tagged_while_we_push_is_refused_and_stays(
 
 
 async def test_the_same_commit_tagged_while_we_push_counts_as_done(origin: Origin, mine: GitClient) -> None:
-    origin.hook("pre-receive", f"unset GIT_QUARANTINE_PATH; git update-ref refs/tags/v1.4.0 {origin.first}")
+    somebody = "git -c user.name=bob -c user.email=bob@example.net tag -a -m v1.4.0 v1.4.0"
+    ours = "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES"
+    origin.hook("pre-receive", f"{ours}; {somebody} {origin.first}")
     assert await mine.push_tag(origin.project(), FORGE, origin.first, "v1.4.0", "v1.4.0")
 
 
