@@ -1,4 +1,4 @@
-"""The image: credentials that are worth something, and one digest in three places."""
+"""The image: credentials that are worth something, and one digest wherever the version or its commit is named."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from typing import Protocol
 from activities.binding import performs
 from activities.clients.engine_container import LocalImage
 from activities.clients.engine_errors import Moved
-from activities.errors import Refused
+from activities.errors import Refused, Unreachable
 from activities.hosted_service import HostEngine
 from runbook import steps
 from runbook.artifact import ArtifactToVerify, CredentialsToProve, ProvenCredentials, VerifiedArtifact
+from runbook.artifact_table import ArtifactTable
 from runbook.identifier import tag_of
 from runbook.image import Image
-from runbook.project import ArtifactTable, EnvironmentTable
+from runbook.project import EnvironmentTable
 from runbook.trouble import Cause
 
 
@@ -34,14 +35,24 @@ class Engines(Protocol):
 
 @dataclass(frozen=True)
 class _Reading:
-    """The version's digest by manifest and registry, and the image that a host pulled by the same tag."""
+    """The version's digest by manifest and registry, what a host pulled by the same tag, and the digest of the commit's tag.
+
+    `commit_tag` and `of_commit` are empty where the commit's tag is not looked at.
+    """
 
     image: Image
     recorded: str
     pulled: LocalImage
+    commit_tag: str
+    of_commit: str
 
     @property
     def agrees(self) -> bool:
+        return self.is_one_image and (not self.commit_tag or self.of_commit == self.image.digest)
+
+    @property
+    def is_one_image(self) -> bool:
+        """Whichever commit it was built from."""
         return self.recorded == self.image.digest and self.image.pinned in self.pulled.digests
 
     @property
@@ -51,7 +62,21 @@ class _Reading:
             f"manifest: {self.recorded}",
             f"registry: {self.image.digest}",
             f"pulled: {', '.join(name.partition('@')[2] for name in own) or 'no digest'}",
+            f"commit tag {self.commit_tag}: {self.of_commit}" if self.commit_tag else "commit tag: not looked at",
         ]
+
+    @property
+    def places(self) -> str:
+        return "by manifest, by registry, by commit" if self.commit_tag else "by manifest, by registry"
+
+    @property
+    def advice(self) -> str:
+        if self.is_one_image:
+            return (
+                f"{self.image.tag} was not built from that commit, or each tag by a build of its own: have the pipeline "
+                "push both from one build of the commit; artifact.commit_tag says which tag is the commit's"
+            )
+        return "find out who pushed the tag again; a digest that the manifest does not have is not promoted"
 
 
 class ArtifactActivities:
@@ -69,7 +94,7 @@ class ArtifactActivities:
 
     @performs(steps.VERIFY_ARTIFACT)
     async def verify(self, order: ArtifactToVerify) -> VerifiedArtifact:
-        """All three agree, or are read once more before that is refused."""
+        """All agree, or are read once more before that is refused."""
         reading = await self._read(order)
         if not reading.agrees:
             reading = await self._read(order)
@@ -77,12 +102,12 @@ class ArtifactActivities:
         if not reading.agrees:
             raise Refused(
                 f"the digests of {image.repository}:{image.tag} differ: {', '.join(reading.told)} (by {order.host}): "
-                "find out who pushed the tag again; a digest that the manifest does not have is not promoted",
+                f"{reading.advice}",
                 cause=Cause.DIGEST_MISMATCH,
                 evidence=reading.told,
             )
         return VerifiedArtifact(
-            summary=f"{image.tag} is {image.digest} by manifest, by registry and on {order.host}"[:149],
+            summary=f"{image.tag} is {image.digest} {reading.places} and on {order.host}"[:149],
             evidence=[image.reference, *reading.told, f"created: {reading.pulled.created}"],
             image=image,
             created=reading.pulled.created,
@@ -90,14 +115,15 @@ class ArtifactActivities:
 
     async def _read(self, order: ArtifactToVerify) -> _Reading:
         artifact, tag = order.artifact, tag_of(order.version)
-        # All three are waited for: none goes on behind a failed attempt's back.
+        # All are waited for: none goes on behind a failed attempt's back.
         recording = asyncio.ensure_future(self._manifests.digest(order))
         registering = asyncio.ensure_future(self._registry.digest(artifact, tag))
         pulling = asyncio.ensure_future(self._pulled(order, tag))
-        await asyncio.gather(recording, registering, pulling, return_exceptions=True)
+        building = asyncio.ensure_future(self._of_commit(order))
+        await asyncio.gather(recording, registering, pulling, building, return_exceptions=True)
         recorded, registered, pulled = recording.result(), registering.result(), pulling.result()
         image = Image(registry=artifact.registry, name=artifact.image, version=order.version, digest=registered)
-        return _Reading(image, recorded, pulled)
+        return _Reading(image, recorded, pulled, order.commit_tag, building.result())
 
     async def _pulled(self, order: ArtifactToVerify, tag: str) -> LocalImage:
         """By tag, so that the engine finds out for itself which image that is."""
@@ -108,3 +134,21 @@ class ArtifactActivities:
         if image is None:
             raise Moved(f"{order.host} pulled {repository}:{tag} and lost it at once; pulled again")
         return image
+
+    async def _of_commit(self, order: ArtifactToVerify) -> str:
+        """The digest of the commit's tag; empty where that is not looked at."""
+        if not order.commit_tag:
+            return ""
+        artifact = order.artifact
+        try:
+            return await self._registry.digest(artifact, order.commit_tag)
+        except Unreachable as error:
+            if error.cause is not Cause.DIGEST_UNKNOWN:
+                raise
+            raise Unreachable(
+                f"registry {artifact.registry} has no {artifact.image}:{order.commit_tag}, the tag of the release's commit: "
+                f'have the pipeline push it beside {tag_of(order.version)}, or set artifact.commit_tag = "" in the project\'s '
+                "file, abort and start again",
+                cause=Cause.DIGEST_UNKNOWN,
+                evidence=error.evidence,
+            ) from None

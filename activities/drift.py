@@ -6,8 +6,8 @@ from activities.binding import performs
 from activities.errors import StepError
 from activities.heartbeat import in_thread
 from runbook import steps
+from runbook.artifact_table import ArtifactTable
 from runbook.drift import DriftToFind, FoundDrift
-from runbook.project import ArtifactTable
 
 
 class Registry(Protocol):

@@ -17,8 +17,9 @@ from activities.clients.engine_container import (
 from activities.clients.engine_errors import Moved
 from activities.errors import Unreachable
 from activities.family import Family, Member, Names, Part, labels
+from runbook.artifact_table import CredentialsTable
 from runbook.message import ReleaseRef
-from runbook.project import CredentialsTable, EnvironmentTable
+from runbook.project import EnvironmentTable
 
 # Looks at a container just started, as parts of the time it is given to fail.
 _LOOKS = (0.2, 0.3, 0.5)

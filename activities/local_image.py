@@ -3,8 +3,8 @@
 from activities.clients.engine_container import LocalImage
 from activities.errors import StepError, Unreachable
 from activities.hosted_service import HostEngine
+from runbook.artifact_table import CredentialsTable
 from runbook.identifier import Digest
-from runbook.project import CredentialsTable
 from runbook.trouble import Cause
 
 

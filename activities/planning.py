@@ -113,6 +113,7 @@ class PlanningActivities:
             last_good=last,
             search_attributes=self._search_attributes(),
             ledger=await self._past.head(),
+            commit_tag=read.project.artifact.tag_of_commit(commit),
         )
         before = f"{tag_of(last.version)} {last.digest}, released {last.released_at}" if last else "none in the ledger"
         evidence = [

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from runbook.identifier import Person
-from runbook.project import Address, Command, Project, SecretReference
+from runbook.identifier import Address, Command, Person, SecretReference
+from runbook.project import Project
 from runbook.span import spoken
 
 _INTRODUCTION = """# A project's file

@@ -20,7 +20,8 @@ DONE: Mapping[str, str] = {
     steps.PIPELINE_RUN.name: "A run for the tag and the commit appeared in time.",
     steps.PIPELINE_END.name: "The run came to its end. A failed one is run again; after the last attempt people decide.",
     steps.PIPELINE_RERUN.name: "The forge was asked to run it again; where it can't be asked, the board says so.",
-    steps.VERIFY_ARTIFACT.name: "Three digests are one: the manifest's for this version, the registry's, and that of the pulled image. "
+    steps.VERIFY_ARTIFACT.name: "Four digests are one: the manifest's for this version, the registry's, that of the pulled image, and the registry's for "
+    "the tag of the release's commit (`artifact.commit_tag`; a project whose pipeline pushes none can say so). "
     "A difference is looked at once more, then refused. An unknown digest is never promoted.",
     steps.SCAN.name: "The project's scanner accepts the image, named by version and digest.",
     steps.REHEARSE.name: "Where the project wants it: on every staging host the version before served again, then the candidate.",

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from runbook.identifier import Commit
+from runbook.identifier import Command, Commit
 from runbook.message import Finding, Order
-from runbook.project import Command, ForgeTable, ProjectTable
+from runbook.project import ForgeTable, ProjectTable
 
 
 class CommandToRun(Order):

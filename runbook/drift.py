@@ -1,8 +1,8 @@
 """Messages about what changed outside since people approved: none of it changes what runs."""
 
+from runbook.artifact_table import ArtifactTable
 from runbook.image import Image
 from runbook.message import Finding, Order
-from runbook.project import ArtifactTable
 
 
 class DriftToFind(Order):

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
+from runbook.artifact_table import ArtifactTable
 from runbook.identifier import Digest, HostAddress
 from runbook.message import Finding, Message
-from runbook.project import ArtifactTable
 from runbook.service import HostOrder
 
 

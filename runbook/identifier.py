@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import semver
 from pydantic import AfterValidator, StringConstraints
@@ -44,6 +45,28 @@ def without_latest(text: str) -> str:
             f"{text[:80]!r} names :latest, which is never deployed: leave the tag out, the release pins it"
         )
     return text
+
+
+def address_of(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{text[:80]!r} is not an http(s) address")
+    if parts.username or parts.password:
+        raise ValueError("an address carries no user or password: use the credentials keys")
+    return text
+
+
+def _secret_reference(text: str) -> str:
+    kind, _, name = text.partition(":")
+    if kind not in {"env", "file"} or not name:
+        raise ValueError("a secret is never written here: say env:NAME or file:/path, which the worker reads")
+    return text
+
+
+def _words(words: list[str]) -> list[str]:
+    if not words or not words[0]:
+        raise ValueError("a command is a list of words, the program first")
+    return [without_latest(word) for word in words]
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:
@@ -99,3 +122,6 @@ ZoneName = Annotated[
     str, _matching(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", "a time zone's name, like Europe/Berlin or UTC")
 ]
 Line = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\r\n]*$")]
+Address = Annotated[str, AfterValidator(address_of), AfterValidator(without_latest)]
+Command = Annotated[list[str], AfterValidator(_words)]
+SecretReference = Annotated[str, AfterValidator(_secret_reference)]

@@ -62,6 +62,7 @@ class Orders(HostOrders):
             environment=self.project.staging,
             host=self.project.staging.hosts[0],
             version=self.plan.version,
+            commit_tag=self.plan.commit_tag,
         )
 
     def image_to_scan(self, image: Image) -> artifact.ImageToScan:

@@ -25,7 +25,11 @@ class GoodVersion(Finding):
 
 
 class Plan(Finding):
-    """Everything a release is going to do, fixed before it does anything."""
+    """Everything a release is going to do, fixed before it does anything.
+
+    `commit_tag` is the tag that the pipeline gives the image of `commit`. Empty: it gives none, or the plan was made before
+    there was such a tag, whose default in the project's table says nothing about that pipeline.
+    """
 
     version: Version
     commit: Commit
@@ -34,6 +38,7 @@ class Plan(Finding):
     last_good: GoodVersion | None = None
     search_attributes: bool = False
     ledger: str = ""
+    commit_tag: str = ""
 
     @property
     def tag(self) -> str:

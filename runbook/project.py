@@ -8,44 +8,25 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from runbook.artifact_table import ArtifactTable
 from runbook.gate_table import GateTable
 from runbook.identifier import (
+    Address,
+    Command,
     GitRef,
     HostAddress,
     HostPath,
-    ImageName,
     Line,
     Person,
-    Registry,
     RepoPath,
+    SecretReference,
     Slug,
+    address_of,
     without_latest,
 )
 from runbook.proxy_table import ProxyTable, Strategy, strategy_fault
 from runbook.span import Span, SpanOrNone
 from runbook.table import Table
-
-
-def _secret_reference(text: str) -> str:
-    kind, _, name = text.partition(":")
-    if kind not in {"env", "file"} or not name:
-        raise ValueError("a secret is never written here: say env:NAME or file:/path, which the worker reads")
-    return text
-
-
-def _address(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{text[:80]!r} is not an http(s) address")
-    if parts.username or parts.password:
-        raise ValueError("an address carries no user or password: use the credentials keys")
-    return text
-
-
-def _words(words: list[str]) -> list[str]:
-    if not words or not words[0]:
-        raise ValueError("a command is a list of words, the program first")
-    return [without_latest(word) for word in words]
 
 
 def _values(environment: dict[str, str]) -> dict[str, str]:
@@ -54,9 +35,6 @@ def _values(environment: dict[str, str]) -> dict[str, str]:
     return environment
 
 
-SecretReference = Annotated[str, AfterValidator(_secret_reference)]
-Address = Annotated[str, AfterValidator(_address), AfterValidator(without_latest)]
-Command = Annotated[list[str], AfterValidator(_words)]
 Environment = Annotated[dict[str, str], AfterValidator(_values)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -103,40 +81,6 @@ class PipelineTable(Table):
     )
 
 
-class CredentialsTable(Table):
-    user: str
-    password: SecretReference
-
-
-class ManifestTable(Table):
-    """Where the pipeline records digests: exactly one of `path` in the repository, `file`, `url` or `host` with `file`."""
-
-    path: RepoPath | None = Field(default=None, description="A path in the repository, read at `ref`")
-    ref: GitRef | None = Field(default=None, description="Branch for `path`; the release's tag when left out")
-    file: HostPath | None = Field(default=None, description="A file on the worker, or on `host` when that is given")
-    url: Address | None = None
-    host: HostAddress | None = None
-    format: Annotated[str, Field(pattern="^(text|json|yaml)$")] = "text"
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if sum(place is not None for place in (self.path, self.file, self.url)) != 1:
-            raise ValueError("give exactly one of path, file and url (host goes with file, ref with path)")
-        if self.host is not None and self.file is None:
-            raise ValueError("host needs file: the path on that host")
-        return self
-
-
-class ArtifactTable(Table):
-    registry: Registry
-    image: ImageName
-    insecure: bool = Field(default=False, description="Plain http, for a registry on the worker's own network only")
-    manifest: ManifestTable
-    credentials: CredentialsTable | None = None
-    scan: Command
-    scan_within: Span = timedelta(minutes=10)
-
-
 class CommandTable(Table):
     command: Command
     within: Span = timedelta(minutes=30)
@@ -180,8 +124,8 @@ class EnvironmentTable(Table):
         if len(set(self.hosts)) != len(self.hosts):
             raise ValueError("hosts names one host twice")
         for host in self.hosts:
-            _address(self.health_url(host))
-            _address(self.version_url(host))
+            address_of(self.health_url(host))
+            address_of(self.version_url(host))
         fault = strategy_fault(self.strategy, self.proxy, self.publish_on, self.health_deadline, self.stop_timeout)
         if fault:
             raise ValueError(fault)

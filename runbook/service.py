@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
+from runbook.artifact_table import ArtifactTable, CredentialsTable
 from runbook.identifier import Digest, HostAddress, Version
 from runbook.image import Image
 from runbook.message import Finding, Order
-from runbook.project import ArtifactTable, CredentialsTable, EnvironmentTable, SoakTable
+from runbook.project import EnvironmentTable, SoakTable
 
 
 class HostOrder(Order):

@@ -21,7 +21,7 @@ from activities.clients.engine_errors import SPEAKING, Moved, NotStarted, explai
 from activities.clients.engine_pull import pull, registry_login
 from activities.errors import Unreachable
 from activities.heartbeat import ended, in_thread
-from runbook.project import CredentialsTable
+from runbook.artifact_table import CredentialsTable
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from activities.clients.engine_errors import explained, pull_error
 from activities.heartbeat import tell
 from activities.secret import read_secret
-from runbook.project import CredentialsTable
+from runbook.artifact_table import CredentialsTable
 
 
 class _Puller(Protocol):

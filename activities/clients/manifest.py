@@ -10,8 +10,9 @@ from activities.clients.manifest_format import Unreadable, digests_of
 from activities.errors import Refused, Unreachable
 from activities.heartbeat import in_thread
 from runbook.artifact import ArtifactToVerify
+from runbook.artifact_table import ManifestTable
 from runbook.identifier import tag_of
-from runbook.project import EnvironmentTable, ManifestTable
+from runbook.project import EnvironmentTable
 from runbook.trouble import Cause
 
 _LARGEST = 4 * 1024 * 1024

@@ -8,7 +8,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from activities.clients.registry_auth import RegistryAuth
 from activities.errors import Refused, StepError, Unreachable
 from activities.secret import read_secret
-from runbook.project import ArtifactTable
+from runbook.artifact_table import ArtifactTable
 from runbook.trouble import Cause
 
 # All four, always: a registry that misses one of them answers another digest or "unknown".

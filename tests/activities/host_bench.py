@@ -27,9 +27,10 @@ from deploy.sandbox.images import ImageKind, build_image
 from deploy.sandbox.images_push import push_image
 from deploy.sandbox.registry import RegistrySettings, build_registry
 from deploy.sandbox.serving import serving
+from runbook.artifact_table import ArtifactTable, ManifestTable
 from runbook.image import Image
 from runbook.message import ReleaseRef
-from runbook.project import ArtifactTable, EnvironmentTable, ManifestTable
+from runbook.project import EnvironmentTable
 from runbook.service import HostToPutBack, SwapToMake, WayBack
 
 # Of this process alone: two test processes must not take each other's ports.
@@ -83,9 +84,10 @@ class Bench:
         }
         return ArtifactTable.model_validate({**given, **changes})
 
-    async def publish(self, version: str, kind: ImageKind = "good", **how: Any) -> Image:
-        image = build_image(version, kind=kind, **how)
-        await push_image(self.registry, "acme/shop", image, [f"v{version}"])
+    async def publish(self, version: str, kind: ImageKind = "good", *, revision: str = "", **how: Any) -> Image:
+        """Under the tag of its commit too, where `revision` says one."""
+        image = build_image(version, kind=kind, revision=revision, **how)
+        await push_image(self.registry, "acme/shop", image, filter(None, [f"v{version}", revision]))
         return Image(registry=self.registry, name="acme/shop", version=version, digest=image.digest)
 
     async def pulled(self, version: str, kind: ImageKind = "good", **how: Any) -> Image:

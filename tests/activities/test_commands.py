@@ -17,10 +17,10 @@ from activities.commands import CommandActivities, scan_words
 from activities.errors import Refused, Unreachable
 from activities.heartbeat import beating
 from runbook.artifact import ImageToScan
+from runbook.artifact_table import ArtifactTable
 from runbook.command import CommandToRun, SmokeTest
 from runbook.image import Image
 from runbook.message import ReleaseRef
-from runbook.project import ArtifactTable
 from runbook.trouble import Cause
 from tests.activities.answering import Service, service
 from tests.activities.clients.origin import FORGE, Origin, client

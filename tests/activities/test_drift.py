@@ -8,9 +8,10 @@ import pytest
 from activities.drift import DriftActivities
 from activities.errors import StepError, Unreachable
 from activities.projects import Projects
+from runbook.artifact_table import ArtifactTable
 from runbook.drift import DriftToFind, FoundDrift
 from runbook.message import ReleaseRef
-from runbook.project import ArtifactTable, fingerprint
+from runbook.project import fingerprint
 from tests.activities.performing import perform
 from tests.activities.test_projects import EXAMPLE
 from tests.projects import DIGEST, OLD_DIGEST, image, project

@@ -38,6 +38,14 @@ async def test_an_ordered_commit_is_planned_although_the_branch_went_on(world: W
     assert (await world.plan()).commit == ahead
 
 
+async def test_the_tag_that_the_pipeline_gives_the_commit_is_planned(world: World) -> None:
+    plan = await world.plan()
+    assert plan.commit_tag == plan.commit
+    for pattern, tag in (("sha-{commit:.7}", f"sha-{plan.commit[:7]}"), ("", "")):
+        world.tables["artifact"]["commit_tag"] = pattern
+        assert (await world.plan()).commit_tag == tag
+
+
 async def test_a_tag_on_the_same_commit_is_fine(world: World) -> None:
     world.origin.tag("v1.4.0", world.origin.first)
     assert (await world.plan()).commit == world.origin.first

@@ -19,8 +19,17 @@ async def test_a_release_ends_with_one_of_everything_tells_what_users_missed_and
     status = await play.ended()
     assert status.outcome is Outcome.RELEASED, status.summary
     await play.assert_one_of_everything(commit)
+    assert_the_image_is_of(commit, play)
     await assert_downtime_is_told(play, status)
     await assert_no_secret_is_in_history_ledger_or_log(play)
+
+
+def assert_the_image_is_of(commit: str, play: Play) -> None:
+    """By the commit's tag in the registry, as the ledger keeps it."""
+    rows = [row for row in play.outside.ledger() if row["version"] == play.version]
+    [verified] = [row for row in rows if row["action"] == "verify-artifact"]
+    assert "by manifest, by registry, by commit and on " in verified["detail"]
+    assert f"commit tag {commit}: sha256:" in verified["evidence"]
 
 
 async def assert_downtime_is_told(play: Play, status: Status) -> None:

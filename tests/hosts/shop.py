@@ -20,9 +20,10 @@ from activities.hosts import HostActivities
 from deploy.sandbox.images import Image as Built
 from deploy.sandbox.images import ImageKind, build_image
 from deploy.sandbox.images_push import push_image
+from runbook.artifact_table import ArtifactTable, ManifestTable
 from runbook.image import Image
 from runbook.message import ReleaseRef
-from runbook.project import ArtifactTable, EnvironmentTable, ManifestTable
+from runbook.project import EnvironmentTable
 from runbook.service import (
     HealthToVerify,
     HealthyHost,
@@ -78,9 +79,10 @@ class Shop:
         self.activities = HostActivities(hosts, self.probe, SETTLE)
         self.health = HealthActivities(self.probe, hosts, settled=2.0, pause=0.2)
 
-    async def publish(self, version: str, kind: ImageKind = "good", **how: Any) -> Image:
-        made = _built(version, kind=kind, **how)
-        await push_image(self.registry.address, NAME, made, [f"v{version}"])
+    async def publish(self, version: str, kind: ImageKind = "good", *, revision: str = "", **how: Any) -> Image:
+        """Under the tag of its commit too, where `revision` says one."""
+        made = _built(version, kind=kind, revision=revision, **how)
+        await push_image(self.registry.address, NAME, made, filter(None, [f"v{version}", revision]))
         return self.image(version, made.digest)
 
     def image(self, version: str, digest: str) -> Image:

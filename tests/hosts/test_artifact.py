@@ -1,4 +1,4 @@
-"""The image's digest in three places, two of them real: Debian's registry and what a real engine pulled from it."""
+"""The image's digest by version and by commit, as Debian's registry has it and a real engine pulled it from there."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -11,8 +11,9 @@ from activities.clients.registry import Registry as RegistryClient
 from activities.errors import Refused, Unreachable
 from deploy.sandbox.images import build_image
 from runbook.artifact import ArtifactToVerify, CredentialsToProve, VerifiedArtifact
+from runbook.artifact_table import ArtifactTable
 from runbook.image import Image
-from runbook.project import ArtifactTable, ForgeTable, ProjectTable
+from runbook.project import ForgeTable, ProjectTable
 from runbook.trouble import Cause
 from tests.activities.performing import perform
 from tests.hosts import registries
@@ -21,6 +22,8 @@ from tests.hosts.host import Host
 from tests.hosts.images import for_another_machine, push_list
 from tests.hosts.registries import Registry
 from tests.hosts.shop import NAME, Shop, ref
+
+COMMIT, ANOTHER = "c" * 40, "d" * 40
 
 pytestmark = pytest.mark.hosts
 
@@ -41,16 +44,20 @@ async def http() -> AsyncGenerator[httpx.AsyncClient]:
         yield client
 
 
-async def verify(shop: Shop, host: Host, http: httpx.AsyncClient, recorded: Image) -> VerifiedArtifact:
+async def verify(
+    shop: Shop, host: Host, http: httpx.AsyncClient, recorded: Image, artifact: ArtifactTable | None = None
+) -> VerifiedArtifact:
+    artifact = artifact or shop.artifact()
     order = ArtifactToVerify(
         ref=ref(1, recorded.version),
         project=ProjectTable(owner="acme", name="shop", repository="https://git.example.net/acme/shop.git"),
         forge=ForgeTable(url="https://git.example.net", token="env:FORGE_TOKEN"),
-        artifact=shop.artifact(),
+        artifact=artifact,
         environment=shop.environment(host),
         host=host.address,
         version=recorded.version,
-        commit="c" * 40,
+        commit=COMMIT,
+        commit_tag=artifact.tag_of_commit(COMMIT),
     )
     activities = ArtifactActivities(RegistryClient(http), Manifest(recorded.digest), shop.hosts)
     return await perform(activities.verify, order)
@@ -62,9 +69,11 @@ async def prove(shop: Shop, http: httpx.AsyncClient, artifact: ArtifactTable) ->
     return proven.summary
 
 
-async def test_one_digest_in_three_places_is_the_artifact(shop: Shop, host: Host, http: httpx.AsyncClient) -> None:
-    image = await shop.publish("2.0.0")
-    assert (await verify(shop, host, http, image)).image == image
+async def test_one_digest_everywhere_is_the_artifact(shop: Shop, host: Host, http: httpx.AsyncClient) -> None:
+    image = await shop.publish("2.0.0", revision=COMMIT)
+    found = await verify(shop, host, http, image)
+    assert found.image == image
+    assert f"commit tag {COMMIT}: {image.digest}" in found.evidence
 
 
 @pytest.mark.parametrize("oci", [False, True], ids=["manifest list", "OCI index"])
@@ -74,18 +83,41 @@ async def test_the_digest_of_an_image_for_several_platforms_is_its_lists(
     version = f"2.1.{int(oci)}"
     own = build_image(version, runtime="busybox", shape="oci" if oci else "docker")
     images = {"amd64": own, "arm64": for_another_machine()}
-    image = shop.image(version, await push_list(shop.registry.address, NAME, f"v{version}", images, oci=oci))
+    for tag in (f"v{version}", COMMIT):
+        digest = await push_list(shop.registry.address, NAME, tag, images, oci=oci)
+    image = shop.image(version, digest)
     assert (await verify(shop, host, http, image)).image == image
 
 
 async def test_a_tag_that_was_pushed_again_is_refused(shop: Shop, host: Host, http: httpx.AsyncClient) -> None:
-    first = await shop.publish("2.2.0", build="first")
+    first = await shop.publish("2.2.0", build="first", revision=COMMIT)
     await verify(shop, host, http, first)
-    second = await shop.publish("2.2.0", build="second")
+    second = await shop.publish("2.2.0", build="second", revision=COMMIT)
     with pytest.raises(Refused, match="promoted") as caught:
         await verify(shop, host, http, first)
     assert caught.value.cause is Cause.DIGEST_MISMATCH
     assert {first.digest, second.digest} <= set(" ".join(caught.value.evidence).split())
+
+
+async def test_the_image_of_another_commit_is_refused(shop: Shop, host: Host, http: httpx.AsyncClient) -> None:
+    of_commit = await shop.publish("2.3.0", revision=COMMIT)
+    image = await shop.publish("2.3.0", revision=ANOTHER)
+    with pytest.raises(Refused, match="was not built from that commit") as caught:
+        await verify(shop, host, http, image)
+    assert caught.value.cause is Cause.DIGEST_MISMATCH
+    assert f"commit tag {COMMIT}: {of_commit.digest}" in caught.value.evidence
+
+
+async def test_a_commit_that_the_registry_has_no_tag_of_is_unknown(
+    shop: Shop, host: Host, http: httpx.AsyncClient
+) -> None:
+    image = await shop.publish("2.4.0")
+    artifact = shop.artifact(commit_tag="sha-{commit:.7}")
+    with pytest.raises(Unreachable, match="has no acme/shop:sha-ccccccc, the tag of the release's commit") as caught:
+        await verify(shop, host, http, image, artifact)
+    assert caught.value.cause is Cause.DIGEST_UNKNOWN
+    off = shop.artifact(commit_tag="")
+    assert (await verify(shop, host, http, image, off)).image == image
 
 
 async def test_a_registry_that_is_broken_proves_nothing(

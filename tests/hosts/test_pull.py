@@ -11,8 +11,8 @@ from activities.errors import Refused, StepError, Unreachable
 from activities.hosts import HostActivities
 from deploy.sandbox.images import build_image
 from deploy.sandbox.images_push import push_image
+from runbook.artifact_table import CredentialsTable
 from runbook.image import Image
-from runbook.project import CredentialsTable
 from runbook.service import ImageToPull, PulledImage
 from runbook.trouble import Cause
 from tests.activities.performing import perform

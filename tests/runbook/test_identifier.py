@@ -26,6 +26,8 @@ GOOD: list[tuple[Any, list[str]]] = [
     (words.RepoPath, ["package.json", "a/b/CHANGELOG.md", "src/version file.py", "..a/b"]),
     (words.HostPath, ["/etc/opt/shop/production.env", "/x"]),
     (words.Slug, ["release.yml", "Acme", "a_b-c"]),
+    (words.Address, ["https://git.example.net", "http://127.0.0.1:3000/shop?x=1"]),
+    (words.SecretReference, ["env:TOKEN", "file:/run/secrets/token"]),
 ]
 BAD: list[tuple[Any, list[str]]] = [
     (words.ProjectName, ["", "Shop", "-shop", "shop-", "a" * 64, "a b", "../a", "a/b", "a\n", "ä", "a_b"]),
@@ -40,6 +42,11 @@ BAD: list[tuple[Any, list[str]]] = [
     (words.RepoPath, ["", "/etc/passwd", "../x", "a/../../x", "a/..", "a\nb", "a:b"]),
     (words.HostPath, ["", "etc/opt", "/a b", "/a;b", "/a\n", "~/x"]),
     (words.Slug, ["", ".hidden", "-x", "a/b", "a b", "a" * 101]),
+    (
+        words.Address,
+        ["", "git.example.net", "ftp://x", "https://", "https://robot@x", "https://:s3cret@x", "https://x/y:latest"],
+    ),
+    (words.SecretReference, ["", "s3cret", "env:", "file:", "ENV:TOKEN"]),
 ]
 
 

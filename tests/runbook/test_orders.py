@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runbook import steps
+from runbook.artifact import ArtifactToVerify
 from runbook.message import Order, ReleaseRef
 from runbook.orders import Orders
 from runbook.plan import Plan
@@ -48,6 +49,23 @@ def test_the_tag_is_the_versions() -> None:
     tag = ORDERS.tag_to_push()
     assert (tag.tag, tag.message) == ("v1.4.0", "v1.4.0")
     assert ORDERS.run_to_find().tag == ORDERS.release_to_record(image(), [], "", []).tag == "v1.4.0"
+
+
+def test_the_commits_tag_is_looked_at_as_it_was_planned() -> None:
+    orders = Orders.of(REF, PLAN.model_copy(update={"commit_tag": COMMIT}))
+    assert orders.artifact_to_verify().commit_tag == COMMIT
+
+
+def test_a_release_from_before_commits_had_tags_looks_at_none() -> None:
+    """In its history neither plan nor order have the field, nor has the project's table the key."""
+    plan, order = (each.model_dump(mode="json") for each in (PLAN, ORDERS.artifact_to_verify()))
+    del plan["commit_tag"], plan["project"]["artifact"]["commit_tag"]
+    del order["commit_tag"], order["artifact"]["commit_tag"]
+    known = Plan.model_validate(plan)
+    assert known.project.artifact.commit_tag == "{commit}"
+    assert known.fingerprint == PLAN.fingerprint
+    assert Orders.of(REF, known).artifact_to_verify().commit_tag == ""
+    assert ArtifactToVerify.model_validate(order).commit_tag == ""
 
 
 def test_a_run_is_repeated_only_where_it_ended_as_it_was_seen() -> None:

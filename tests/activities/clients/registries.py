@@ -14,7 +14,7 @@ from activities.clients.registry import MANIFEST_TYPES
 from deploy.sandbox.engine_http import local_client
 from deploy.sandbox.images import Format, build_image
 from deploy.sandbox.images_push import push_image
-from runbook.project import ArtifactTable, CredentialsTable, ManifestTable
+from runbook.artifact_table import ArtifactTable, CredentialsTable, ManifestTable
 
 DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX = MANIFEST_TYPES
 PASSWORD = "sesame"

@@ -19,7 +19,7 @@ from deploy.sandbox.faults import FaultRule
 from deploy.sandbox.images import build_image
 from deploy.sandbox.images_push import push_image
 from deploy.sandbox.registry import RegistrySettings
-from runbook.project import CredentialsTable
+from runbook.artifact_table import CredentialsTable
 from runbook.trouble import Cause
 from tests.activities.host_bench import ADDRESS, Bench, a_free_port, host_bench
 

@@ -18,8 +18,9 @@ from activities.clients.manifest_format import Unreadable, digests_of
 from activities.errors import Refused, Unreachable
 from deploy.sandbox.serving import serving
 from runbook.artifact import ArtifactToVerify
+from runbook.artifact_table import ArtifactTable, ManifestTable
 from runbook.message import ReleaseRef
-from runbook.project import ArtifactTable, EnvironmentTable, ManifestTable, SshTable
+from runbook.project import EnvironmentTable, SshTable
 from runbook.trouble import Cause
 from tests.activities.clients.origin import FORGE, Origin, client
 
