@@ -89,6 +89,16 @@ class Lane:
             raise
         return Status.model_validate(plain(answer))
 
+    async def rollback(self) -> Status | None:
+        """What the rollback that a release started says of itself: a run of its own, which people may be needed for."""
+        try:
+            answer: Any = await self.session.client.get_workflow_handle(names.rollback_lane(self.project)).query(
+                names.STATUS, rpc_timeout=self.session.patience.answer
+            )
+        except (WorkflowQueryFailedError, RPCError):
+            return None
+        return Status.model_validate(plain(answer))
+
     async def has_worker(self) -> bool:
         """Whether a worker polled the task queue within the length of a poll."""
         heard = await polls(self.session.client, self.session.task_queue, WORKFLOWS, within=_RPC)

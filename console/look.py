@@ -12,7 +12,9 @@ from console.moments import clock
 from console.output import plain
 from console.refusal import checked
 from console.session import Session, Work
+from runbook import steps
 from runbook.identifier import ProjectName
+from runbook.status import Status
 
 
 def status(project: str) -> Work:
@@ -25,7 +27,7 @@ def status(project: str) -> Work:
         told = await lane.status(run.run_id)
         if told is not None:
             session.output.show(board(told))
-            data: dict[str, Any] = told.model_dump(mode="json")
+            data: dict[str, Any] = {**told.model_dump(mode="json"), **await _rollback(lane, told)}
         else:
             session.output.remark(lane.no_worker())
             data = await _kept(run)
@@ -37,6 +39,16 @@ def status(project: str) -> Work:
         return exit_status
 
     return work
+
+
+async def _rollback(lane: Lane, release: Status) -> dict[str, Any]:
+    """Shows the rollback that this release waits for, with what it needs people for."""
+    is_returning = release.kind == "release" and release.outcome is None and release.stage == steps.PUT_BACK.stage
+    rollback = await lane.rollback() if is_returning else None
+    if rollback is None:
+        return {}
+    lane.session.output.show(board(rollback))
+    return {"rollback": rollback.model_dump(mode="json")}
 
 
 async def _kept(run: WorkflowExecutionDescription) -> dict[str, Any]:

@@ -139,9 +139,14 @@ class Desk:
             return self.gate.remind(decision)
         if decision.kind != names.RETRY:
             return self._halt(decision)
+        return self._try_again(decision)
+
+    def _try_again(self, instruction: Instruction) -> Verdict:
+        if self.returning:
+            return Verdict(accepted=False, why=f"production is being rolled back by {self._rollback}: send it there")
         if self.escalation is None:
             return Verdict(accepted=False, why="no step waits for a person, so there is nothing to retry")
-        return self.escalation.answer(decision)
+        return self.escalation.answer(instruction)
 
     def _halt(self, instruction: Instruction) -> Verdict:
         why_not = self._why_not_halted(instruction.kind)
@@ -152,11 +157,16 @@ class Desk:
             self._work.cancel()
         return Verdict(accepted=True, why="rolling back" if self.promoting else "stopping")
 
+    @property
+    def _rollback(self) -> str:
+        """The run of its own that returns production; what it needs a person for is answered there."""
+        return names.rollback_lane(self.journal.status.project)
+
     def _why_not_halted(self, kind: str) -> str:
         if self.stop is not None:
             return f"it is stopping already, {self.stop.by} asked for it"
         if self.returning:
-            return "production is being rolled back already"
+            return f"production is being rolled back already; only an abort sent to {self._rollback} gives that up"
         if kind == names.ROLL_BACK and self.journal.status.kind == "rollback":
             return "it is a rollback: it goes on until production is back, only abort gives it up"
         if kind == names.ROLL_BACK and not self.promoting:

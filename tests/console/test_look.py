@@ -54,6 +54,25 @@ async def test_a_step_that_needs_a_person_is_shown_with_its_evidence(operator: O
         assert part in said.out
 
 
+async def test_the_rollback_that_a_release_waits_for_is_shown_with_what_it_needs(operator: Operator) -> None:
+    operator.crew.at(steps.HEALTH, failing(Cause.UNHEALTHY, "503"), "production-1")
+    operator.crew.at(steps.PUT_BACK, failing(Cause.FENCED, "a later release runs here"), "production-1")
+    await started(operator)
+    await operator.until_the_gate()
+    handle = operator.client.get_workflow_handle(names.lane(operator.project))
+    await handle.signal(names.APPROVE, {"by": "alice", "digest": DIGEST})
+    await operator.until(lambda status: status.stage == "rollback")
+    lane = names.rollback_lane(operator.project)
+    async with asyncio.timeout(30):
+        while f"--workflow-id {lane}" not in (said := await operator.does(lambda: look.status(operator.project))).out:
+            await asyncio.sleep(0.1)
+    for part in ("a person is needed: put-back on production-1", "a later release runs here", "--name retry"):
+        assert part in said.out
+    said = await operator.does(lambda: look.status(operator.project), json=True)
+    assert said.data["rollback"]["workflow_id"] == lane
+    await operator.client.get_workflow_handle(lane).terminate()
+
+
 async def test_without_a_worker_the_status_is_what_temporal_keeps(idle: Operator) -> None:
     await idle.client.start_workflow(
         names.RELEASE_WORKFLOW, id=names.lane(idle.project), task_queue=idle.queue, static_summary="by alice"

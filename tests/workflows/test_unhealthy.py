@@ -8,7 +8,7 @@ from runbook import names, steps
 from runbook.status import Outcome
 from runbook.trouble import Cause
 from tests.projects import OLD_DIGEST, project
-from tests.workflows.conftest import LaneOfTests
+from tests.workflows.conftest import ROLLBACK_OF_SHOP, LaneOfTests
 from tests.workflows.crew import failing
 
 
@@ -85,7 +85,12 @@ async def test_what_stops_it_while_it_returns_is_refused_and_changes_nothing(lan
     await hold.reached.wait()
     for name in (names.ABORT, names.ROLL_BACK):
         verdict = await lane.decide(handle, {"decision": name, "by": "bob"})
-        assert (verdict.accepted, verdict.why) == (False, "production is being rolled back already")
+        assert (verdict.accepted, verdict.why) == (
+            False,
+            f"production is being rolled back already; only an abort sent to {ROLLBACK_OF_SHOP} gives that up",
+        )
+    retry = await lane.decide(handle, {"decision": "retry", "by": "bob"})
+    assert retry.why == f"production is being rolled back by {ROLLBACK_OF_SHOP}: send it there"
     await handle.cancel()
     await lane.sleep(1)
     hold.let_go.set()
