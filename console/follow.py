@@ -65,7 +65,7 @@ async def _until_ended(lane: Lane, run_id: str, view: View) -> tuple[str, Ending
             if status is not None:
                 view.show(status)
             elif ended is None:
-                view.silent(await _why_silent(lane))
+                view.silent(f"{await lane.why_silent(found)}; still asking")
             if ended is not None:
                 return run_id, ended
         except RPCError as error:
@@ -73,9 +73,3 @@ async def _until_ended(lane: Lane, run_id: str, view: View) -> tuple[str, Ending
                 raise
             view.silent(f"Temporal does not answer at {lane.session.target}: {error.message}; still trying")
         await asyncio.sleep(_EVERY.total_seconds())
-
-
-async def _why_silent(lane: Lane) -> str:
-    if await lane.has_worker():
-        return "the worker does not answer, still asking: see its log"
-    return lane.no_worker()

@@ -116,6 +116,17 @@ class Lane:
         what = f"{status.kind} {status.version}, asked for by {status.requested_by}"
         return f"{self.workflow_id} is held {since} by {what}, {doing(status)}"
 
+    async def why_silent(self, run: WorkflowExecutionDescription) -> str:
+        """Why this run does not tell how it stands, as far as Temporal tells."""
+        if run.task_queue != self.session.task_queue:
+            return (
+                f"this run is for workers of the task queue {run.task_queue}, not {self.session.task_queue}: "
+                "say RUNBOOK_TASK_QUEUE as they do, or terminate it"
+            )
+        if await self.has_worker():
+            return "the worker does not answer for it: see its log, and ask again"
+        return self.no_worker()
+
     def no_worker(self) -> str:
         return (
             f"no worker polls the task queue {self.session.task_queue} at {self.session.target}: start worker.py, "

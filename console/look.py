@@ -29,7 +29,7 @@ def status(project: str) -> Work:
             session.output.show(board(told))
             data: dict[str, Any] = {**told.model_dump(mode="json"), **await _rollback(lane, told)}
         else:
-            session.output.remark(lane.no_worker())
+            session.output.remark(await lane.why_silent(run))
             data = await _kept(run)
             session.output.say("\n".join(f"{name}: {value}" for name, value in data.items()))
         exit_status = ExitStatus.GOING_ON if ended is None else ended.status

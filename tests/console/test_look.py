@@ -83,6 +83,12 @@ async def test_without_a_worker_the_status_is_what_temporal_keeps(idle: Operator
     assert "no worker polls" in said.err
 
 
+async def test_a_run_for_other_workers_is_told_as_such(idle: Operator) -> None:
+    await idle.client.start_workflow(names.RELEASE_WORKFLOW, id=names.lane(idle.project), task_queue="elsewhere")
+    said = await idle.does(lambda: look.status(idle.project))
+    assert f"for workers of the task queue elsewhere, not {idle.queue}: say RUNBOOK_TASK_QUEUE as they do" in said.err
+
+
 async def test_a_release_that_waits_for_people_is_listed_as_such(operator: Operator) -> None:
     await started(operator)
     await operator.until_the_gate()
