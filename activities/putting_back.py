@@ -53,7 +53,7 @@ class PuttingBack:
             if self._target(family) is None and self._is_recorded:
                 await self._create_anew()
                 family = await self._service.look()
-            await self._restore(family)
+            await self._restore(family, self._to_run(family))
             family = await self._service.look()
             if not self._is_done(family):
                 raise self._service.moved()
@@ -72,16 +72,32 @@ class PuttingBack:
         return bool(self._back.container_id or self._back.digest or self._back.image_id)
 
     def _target(self, family: Family) -> Member | None:
-        """The recorded container where its image is still the recorded one, or one of the recorded digest."""
-        recorded = family.with_id(self._back.container_id)
-        if recorded and self._back.image_id in {None, recorded.container.image_id}:
-            return recorded
-        same = [
-            member
-            for member in family.members
-            if member.digest and member.digest == self._back.digest and not self._is_failed(member)
-        ]
-        return max(same, key=lambda member: (family.is_mine(member), member.alive, member.epoch), default=None)
+        """Of those that are what was recorded the one that serves already, the very container, or what this run made."""
+        same = [member for member in family.members if self._is_same(family, member) and not self._is_failed(member)]
+        return max(same, key=lambda member: self._preference(family, member), default=None)
+
+    def _is_same(self, family: Family, member: Member) -> bool:
+        back, has_image = self._back, self._back.image_id in {member.container.image_id, member.container.image}
+        if member.id == back.container_id:
+            return has_image or back.image_id is None
+        if back.digest and member.digest == back.digest:
+            return True
+        # Somebody may have put the host right by hand, without our labels.
+        by_hand = has_image and member.part is Part.SERVING
+        # From an image without a digest this run makes a container like this one; its fence may be of any image.
+        made = family.is_mine(member) and member.part is not Part.FENCE and not member.digest
+        return by_hand or (made and back.image_id is not None and not back.digest)
+
+    def _preference(self, family: Family, member: Member) -> tuple[bool | int, ...]:
+        serves, is_recorded = member is family.serving and member.alive, member.id == self._back.container_id
+        return serves, is_recorded, family.is_mine(member), member.alive, member.epoch
+
+    def _to_run(self, family: Family) -> Member | None:
+        """The target; None only where nothing ran before: what runs is stopped for what can be started, or stays."""
+        target = self._target(family)
+        if target is None and self._is_recorded:
+            raise self._service.moved()
+        return target
 
     def _is_failed(self, member: Member) -> bool:
         failed = self._order.failed_release
@@ -133,8 +149,7 @@ class PuttingBack:
         made = (image, back.version or "", back.digest or "", await self._lines(), upstream)
         await self._engine.create(self._service.container(*made))
 
-    async def _restore(self, family: Family) -> None:
-        target = self._target(family)
+    async def _restore(self, family: Family, target: Member | None) -> None:
         gone = [(member, self._aside(member)) for member in self._in_the_way(family, target)]
         if target is None or (target is family.serving and target.alive):
             await self._service.take(gone)

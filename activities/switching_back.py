@@ -52,7 +52,7 @@ class SwitchingBack(PuttingBack):
         if target is None and self._is_recorded:
             await self._create_anew(upstream)
             family = await self._service.look()
-            target = self._target(family)
+            target = self._to_run(family)
         traffic = await self._crossing.take(traffic, serves)
         gone = [(member, self._aside(member)) for member in self._in_the_way(family, target)]
         if target is None or (serves and target.id == serves.id):

@@ -45,8 +45,9 @@ DONE: Mapping[str, str] = {
     steps.VERIFY.name: "Healthy, of the right version, and the engine's own list shows the pinned image up.",
     steps.SOAK.name: "Production stayed well for the project's soak time. A failure that lasts rolls back.",
     steps.LOGS.name: "The end of the container's log, for whoever is called.",
-    steps.PUT_BACK.name: "The host runs what it ran before the release, by its recorded digest. Where the stopped container is still there, "
-    "it is started again: that needs neither forge nor registry.",
+    steps.PUT_BACK.name: "The host runs what it ran before the release: the recorded image, by its digest where it has one. Where the stopped "
+    "container is still there, it is started again: that needs neither forge nor registry. What serves already of that image is "
+    "left as it is, whoever started it. Nothing is stopped before there is what to start instead.",
     steps.RETURN.name: "The host runs the good version that was asked for, by its recorded digest.",
     steps.PUT_BACK_HEALTH.name: "Healthy and of that version, before the deadline.",
     steps.POSTMORTEM.name: "One issue is open, with the timeline, the evidence, and links to the runbook and the incident template.",

@@ -22,6 +22,7 @@ from activities.clients.hosts import Hosts
 from activities.errors import StepError
 from deploy.sandbox.engine import build_engine
 from deploy.sandbox.engine_http import local_client
+from deploy.sandbox.engine_reference import ImageReference
 from deploy.sandbox.hosts import Host, HostSettings
 from deploy.sandbox.images import ImageKind, build_image
 from deploy.sandbox.images_push import push_image
@@ -96,6 +97,15 @@ class Bench:
         await self.engine.pull(image.repository, image.digest, None)
         return image
 
+    async def built(self, version: str) -> str:
+        """An image that was built on the host itself, so that no registry has said a digest of it: its tag."""
+        pulled = await self.pulled(version, build="here")
+        images, tag = self.engine_app.state.images, f"shop:{pulled.tag}"
+        image = images.find(pulled.pinned)
+        images.tag(image, ImageReference.parse(tag))
+        image.digests.clear()
+        return tag
+
     async def seen(self, environment: EnvironmentTable) -> list[Container]:
         """Every container of this service, by its name."""
         found = await self.engine.containers()
@@ -106,11 +116,11 @@ class Bench:
         """Name to (id, state): what a run that changes nothing leaves exactly as it was."""
         return {c.name: (c.id, c.state) for c in await self.seen(environment)}
 
-    async def legacy(self, environment: EnvironmentTable, image: Image) -> str:
+    async def legacy(self, environment: EnvironmentTable, image: Image | str) -> str:
         """A container as the runbook's own `docker run` leaves it: the serving name, no labels."""
         wanted = ContainerToCreate(
             name=environment.container,
-            image=image.reference,
+            image=image if isinstance(image, str) else image.reference,
             labels={},
             port=environment.port,
             publish_on=ADDRESS,

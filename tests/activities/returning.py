@@ -56,7 +56,7 @@ async def put_back(
     return await PuttingBack(used, put_back_order(bench, environment, epoch, back, 10), lines, settle).make()
 
 
-async def released(bench: Bench, environment: EnvironmentTable, old: Image, new: Image) -> tuple[str, WayBack]:
+async def released(bench: Bench, environment: EnvironmentTable, old: Image | str, new: Image) -> tuple[str, WayBack]:
     """A host on which `new` replaced `old` in the usual way; the old container's id and the way back to it."""
     before = await bench.legacy(environment, old)
     back = await recorded(bench, environment)

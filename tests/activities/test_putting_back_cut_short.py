@@ -58,9 +58,14 @@ async def test_killed_before_any_call_the_next_attempt_makes_it_right(bench: Ben
     await together(one(service, at) for at, service in services(bench, range(2, MOST_CALLS)))
 
 
-async def test_killed_while_it_makes_one_anew_it_makes_one(bench: Bench, old: Image, new: Image) -> None:
+@pytest.mark.parametrize("has_digest", [True, False], ids=["pulled", "built on the host"])
+async def test_killed_while_it_makes_one_anew_it_makes_one(
+    bench: Bench, old: Image, new: Image, *, has_digest: bool
+) -> None:
+    built = old if has_digest else await bench.built("1.0.0")
+
     async def one(environment: EnvironmentTable, at: int) -> None:
-        before, back = await released(bench, environment, old, new)
+        before, back = await released(bench, environment, built, new)
         await bench.engine.remove(before)
         with contextlib.suppress(Killed):
             await put_back(bench, environment, back, engine=Interrupted(bench.engine, at))

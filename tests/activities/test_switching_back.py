@@ -58,6 +58,23 @@ async def test_one_that_is_gone_is_made_anew_beside_the_failed_one(behind: Behin
     await assert_back(behind, restored.container_id)
 
 
+async def test_one_that_is_gone_and_never_had_a_digest_is_made_anew_from_its_image(
+    behind: Behind, old: Image, new: Image
+) -> None:
+    first = await behind.swap(old, 5)
+    behind.bench.engine_app.state.images.find(old.pinned).digests.clear()
+    back = await behind.recorded(10)
+    await behind.swap(new, 10, back=back)
+    await behind.bench.engine.remove(first.container_id)
+    restored = await behind.put_back(back, 20, failed=10)
+    assert (back.digest, restored.kept) == (None, False)
+    assert restored.container_id
+    await assert_back(behind, restored.container_id)
+    shape, sent = await behind.shape(), list(behind.proxy.sent)
+    assert (await behind.put_back(back, 20, failed=10)).container_id == restored.container_id
+    assert (await behind.shape(), behind.proxy.sent) == (shape, sent)
+
+
 async def test_one_that_published_its_port_is_made_anew_behind_the_proxy(
     behind: Behind, old: Image, new: Image
 ) -> None:
