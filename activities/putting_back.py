@@ -150,7 +150,7 @@ class PuttingBack:
         await self._engine.create(self._service.container(*made))
 
     async def _restore(self, family: Family, target: Member | None) -> None:
-        gone = [(member, self._aside(member)) for member in self._in_the_way(family, target)]
+        gone = self._gone(family, target)
         if target is None or (target is family.serving and target.alive):
             await self._service.take(gone)
             await ended(self._change_over([name for _, name in gone], None))
@@ -161,10 +161,13 @@ class PuttingBack:
         await self._service.take([(target, name), *gone])
         await ended(self._change_over([name for _, name in gone], name, is_stopped_first=is_stopped_first))
 
-    def _aside(self, member: Member) -> str:
-        """What serves and is not of the failed release is kept, as the old one of any release."""
-        keeps = member.part is Part.SERVING and not self._is_failed(member)
-        return self._own.old if keeps else self._own.gone(member.container)
+    def _gone(self, family: Family, target: Member | None) -> list[tuple[Member, str]]:
+        """What is in the way, each with a name: what serves and is not of the failed release is kept as the old one."""
+        members = self._in_the_way(family, target)
+        serving = [member for member in members if member.part is Part.SERVING and not self._is_failed(member)]
+        # An attempt before this one may have kept one already.
+        kept = next((member for member in [family.named(self._own.old), *serving] if member), None)
+        return [(member, self._own.old if member is kept else self._own.gone(member.container)) for member in members]
 
     async def _change_over(self, gone: Sequence[str], name: str | None, *, is_stopped_first: bool = False) -> None:
         """From the stop to the name: brief, and ended even when cancelled meanwhile."""
@@ -218,8 +221,9 @@ class PuttingBack:
         if member.alive:
             return False
         mine = family.is_mine(member) and member.part is not Part.FENCE
-        earlier_fence = member.part is Part.FENCE and member.epoch < self._own.epoch
-        return self._is_failed(member) or mine or earlier_fence or member.part is Part.GONE
+        # What this run sets aside and is not of the failed release is there until the next one, as the old one is.
+        of_earlier = member.part in {Part.FENCE, Part.GONE} and member.named_by < self._own.epoch
+        return self._is_failed(member) or mine or of_earlier
 
 
 def _reference(registry: str, name: str, version: str | None, digest: Digest) -> str:

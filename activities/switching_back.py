@@ -54,7 +54,7 @@ class SwitchingBack(PuttingBack):
             family = await self._service.look()
             target = self._to_run(family)
         traffic = await self._crossing.take(traffic, serves)
-        gone = [(member, self._aside(member)) for member in self._in_the_way(family, target)]
+        gone = self._gone(family, target)
         if target is None or (serves and target.id == serves.id):
             await self._settle_on(target, gone)
             return

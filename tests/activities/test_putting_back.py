@@ -1,5 +1,6 @@
 """A host returned to what it ran before: from every state a swap can leave, killed anywhere, resumed too late."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -228,6 +229,27 @@ async def test_another_container_that_serves_is_kept_aside(bench: Bench, old: Im
     assert seen["shop-old-20"] == (hot_fix, "exited")
     # Found by its labels, whatever it is called.
     assert failed not in {identity for identity, _ in seen.values()}
+
+
+async def test_one_that_was_started_after_another_was_kept_aside_is_kept_beside_it(
+    bench: Bench, old: Image, new: Image
+) -> None:
+    environment, engine = bench.environment(), bench.engine
+    before, back = await released(bench, environment, old, new)
+    await engine.stop("shop", environment.stop_timeout)
+    await engine.rename("shop", "shop-broken")
+    started: list[str] = []
+    for version in ("1.1.1", "1.1.2"):
+        started.append(await bench.legacy(environment, await bench.pulled(version)))
+        with contextlib.suppress(Killed):
+            await put_back(bench, environment, back, engine=Interrupted(engine, "start"))
+    await put_back(bench, environment, back)
+    seen = await shape(bench, environment)
+    assert seen["shop"] == (before, "running")
+    assert [identity for identity in started if (identity, "exited") not in seen.values()] == []
+    # Until the next release, as what any release keeps.
+    await swap(bench, environment, new, 40)
+    assert set(await shape(bench, environment)) == {"shop", "shop-old-40"}
 
 
 async def test_a_later_run_is_left_alone(bench: Bench, old: Image, new: Image) -> None:

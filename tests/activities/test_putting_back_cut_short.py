@@ -76,6 +76,26 @@ async def test_killed_while_it_makes_one_anew_it_makes_one(
     await together(one(service, at) for at, service in services(bench, range(5, MOST_CALLS)))
 
 
+async def test_what_somebody_started_instead_is_kept_however_often_it_is_killed(
+    bench: Bench, old: Image, new: Image
+) -> None:
+    async def one(environment: EnvironmentTable, at: int) -> None:
+        before, back = await released(bench, environment, old, new)
+        engine, name = bench.engine, environment.container
+        await engine.stop(name, environment.stop_timeout)
+        await engine.rename(name, f"{name}-broken")
+        hot_fix = await bench.legacy(environment, new)
+        with contextlib.suppress(Killed):
+            await put_back(bench, environment, back, engine=Interrupted(bench.engine, at))
+        await put_back(bench, environment, back)
+        seen = await shape(bench, environment)
+        assert seen.pop("shop-old-20") == (hot_fix, "exited")
+        assert set(seen) == {"shop", "shop-fence-20"}
+        assert seen["shop"] == (before, "running")
+
+    await together(one(service, at) for at, service in services(bench, range(2, MOST_CALLS)))
+
+
 async def test_an_attempt_that_comes_back_to_life_after_a_later_release_changes_nothing(
     bench: Bench, old: Image, new: Image
 ) -> None:
