@@ -45,7 +45,7 @@ class PuttingBack:
         """Where it is made already, by whichever attempt: without what was created in vain."""
         family = await self._service.look()
         if self._is_done(family):
-            await self._finished(family)
+            await self._finished(family, self._target(family))
 
     async def _attempt(self) -> RestoredHost:
         family = await self._fenced()
@@ -57,7 +57,7 @@ class PuttingBack:
             family = await self._service.look()
             if not self._is_done(family):
                 raise self._service.moved()
-        return await self._finished(family)
+        return await self._finished(family, self._target(family))
 
     async def _fenced(self) -> Family:
         """The family with a fence of this run in it."""
@@ -198,9 +198,9 @@ class PuttingBack:
             evidence=evidence,
         )
 
-    async def _finished(self, family: Family) -> RestoredHost:
+    async def _finished(self, family: Family, target: Member | None) -> RestoredHost:
         """Only now what failed is removed, its last words kept; fences of earlier runs have served their time."""
-        target, host, evidence = self._target(family), self._engine.host, list[str]()
+        host, evidence = self._engine.host, list[str]()
         spent = [member for member in family.members if member is not target and self._is_spent(family, member)]
         for member in spent:
             if self._is_failed(member) and member.ended:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from activities.clients.caddy import Traffic
 from activities.clients.engine_errors import NotStarted
 from activities.crossing import Crossing, in_traffic, looked
-from activities.family import Family, Member
+from activities.family import Family, Member, Part
 from activities.heartbeat import ended, tell
 from activities.hosted_service import HostEngine
 from activities.proof import Proof
@@ -24,7 +24,9 @@ class SwitchingBack(PuttingBack):
         self._crossing = crossing
 
     async def _attempt(self) -> RestoredHost:
-        await self._fenced()
+        family = await self._fenced()
+        if self._was_never_left(family):
+            return await self._finished(family, family.serving)
         traffic = await looked(self._crossing, self._service)
         family = await self._service.look()
         if not self._is_back(family, traffic):
@@ -33,7 +35,15 @@ class SwitchingBack(PuttingBack):
             family = await self._service.look()
             if not self._is_back(family, traffic):
                 raise self._service.moved()
-        return await self._finished(family)
+        return await self._finished(family, self._target(family))
+
+    def _was_never_left(self, family: Family) -> bool:
+        """A swap refuses what publishes a port before it touches anything: where there is nothing of it, so it was."""
+        recorded = family.with_id(self._back.container_id)
+        if recorded is None or recorded is not family.serving or not recorded.alive or recorded.upstream:
+            return False
+        made = [member for member in family.members if self._is_failed(member) or family.is_mine(member)]
+        return all(member.part is Part.FENCE for member in made)
 
     def _is_back(self, family: Family, traffic: Traffic) -> bool:
         """The proxy is in this run's hands: otherwise a switch of the failed one could still come."""

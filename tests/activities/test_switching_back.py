@@ -1,13 +1,15 @@
 """Putting back behind a proxy: what ran before proves itself beside the failed one, and only then has the traffic."""
 
+import contextlib
+
 import pytest
 
 from activities.errors import Refused, Unreachable
 from runbook.image import Image
 from runbook.service import WayBack
 from runbook.trouble import Cause
-from tests.activities.crossing_bench import Behind
-from tests.activities.host_bench import ADDRESS, Bench
+from tests.activities.crossing_bench import Behind, Cut, sweep
+from tests.activities.host_bench import ADDRESS, Bench, Killed
 
 
 @pytest.fixture
@@ -85,6 +87,44 @@ async def test_one_that_published_its_port_is_made_anew_behind_the_proxy(
     restored = await behind.put_back(back, 20, failed=10)
     assert restored.container_id not in {None, before}
     assert (await behind.served(), behind.proxy.unfit) == ("v1.0.0", [])
+
+
+async def test_after_a_swap_that_was_refused_what_publishes_its_port_is_left_as_it_is(
+    behind: Behind, old: Image, new: Image
+) -> None:
+    before, engine = await behind.bench.legacy(behind.environment, old), behind.bench.engine
+    back = await behind.recorded(10)
+    with pytest.raises(Refused, match="no address in network shop"):
+        await behind.swap(new, 10, back=back)
+    was, traffic = await engine.inspect(before), behind.proxy.now
+    for _ in range(2):
+        restored = await behind.put_back(back, 20, failed=10)
+        assert (restored.container_id, restored.kept, restored.version) == (before, True, "1.0.0")
+    assert await behind.states() == {"shop": "running", "shop-fence-20": "created"}
+    assert (await engine.inspect("shop"), behind.proxy.now, behind.proxy.sent) == (was, traffic, [])
+
+
+async def test_one_that_publishes_its_port_and_runs_again_has_not_the_traffic_that_was_switched(
+    bench: Bench, old: Image, new: Image
+) -> None:
+    """It had ended, so the swap was not refused; somebody started it when the failed one had the traffic already."""
+
+    async def one(behind: Behind, at: int) -> None:
+        before, engine = await bench.legacy(behind.environment, old), bench.engine
+        back = await behind.recorded(10)
+        await engine.stop(before, behind.environment.stop_timeout)
+        await behind.killed(new, 10, "rename", back)
+        await engine.start(before)
+        assert (await behind.served(), (await behind.shape())["shop"]) == ("v1.1.0", (before, "running"))
+        with contextlib.suppress(Killed):
+            await behind.put_back(back, 20, failed=10, cut=Cut(at))
+        restored = await behind.put_back(back, 20, failed=10)
+        assert restored.container_id not in {None, before}
+        assert (await behind.served(), behind.proxy.unfit) == ("v1.0.0", [])
+        states = {"shop": "running", "shop-old-20": "exited", "shop-fence-20": "created"}
+        assert await behind.states() == states
+
+    await sweep(bench, range(2, 30, 3), one)
 
 
 async def test_where_nothing_ran_before_nothing_runs_again(behind: Behind, new: Image) -> None:
