@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from activities.clients.engine_container import (
 )
 from activities.clients.engine_errors import SPEAKING, Moved, NotStarted, explained, not_started, step_error
 from activities.clients.engine_pull import pull, registry_login
+from activities.clients.engine_socket import SILENCE, Line
 from activities.errors import Unreachable
 from activities.heartbeat import ended, in_thread
 from runbook.artifact_table import CredentialsTable
@@ -27,15 +27,18 @@ T = TypeVar("T")
 
 
 class Engine:
-    """`api` is the SDK's APIClient, `is_lost` whether the way to the engine is gone.
+    """`api` is the SDK's APIClient as `dial` gives it, `is_lost` whether the way to the engine is gone, `silence` a pull's longest.
 
     Every method raises Unreachable when the engine does not answer, and Moved when a container is not what the
     caller took it for.
     """
 
-    def __init__(self, api: Any, host: str, is_lost: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, api: Any, host: str, is_lost: Callable[[], bool] = lambda: False, silence: timedelta = SILENCE
+    ) -> None:
         self._api = api
         self._is_lost = is_lost
+        self._silence = silence
         self.host = host
 
     async def containers(self) -> list[Container]:
@@ -60,21 +63,22 @@ class Engine:
         return [ListedImage.model_validate(row) for row in rows]
 
     async def pull(self, repository: str, wanted: str, credentials: CredentialsTable | None) -> None:
-        """Pull a tag or a digest; a cancelled pull ends at its next line.
+        """Pull a tag or a digest; a cancelled pull ends at once, whatever the engine is doing.
 
         Raises:
             Refused: the registry takes the credentials not (cause CREDENTIALS).
-            Unreachable: it broke off, or there is no such image (cause DIGEST_UNKNOWN).
+            Unreachable: it broke off or stopped half-way, or there is no such image (cause DIGEST_UNKNOWN).
         """
-        login, stop = registry_login(credentials), threading.Event()
+        login, line = registry_login(credentials), Line(self._silence)
         doing = f"docker pull {repository} {wanted}"
         pulling = asyncio.ensure_future(
-            self._call(doing, lambda: pull(self._api, self.host, repository, wanted, login, stop))
+            self._call(doing, lambda: pull(self._api, line, self.host, repository, wanted, login))
         )
         try:
             await asyncio.shield(pulling)
         except asyncio.CancelledError:
-            stop.set()
+            # A thread can't be stopped, but what it waits for can end.
+            line.cut()
             with contextlib.suppress(Exception):
                 await ended(pulling)
             raise

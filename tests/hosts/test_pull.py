@@ -194,9 +194,14 @@ async def test_a_registry_that_hangs_is_waited_for_and_the_pull_can_be_ended(
     order = ImageToPull(ref=ref(1), environment=service.environment, host=service.host.address, image=image)
     registry.pause()
     try:
-        pulling = asyncio.create_task(perform(activities.pull, order))
-        _, pending = await asyncio.wait([pulling], timeout=1)
-        assert pending
+        for ending in (True, False):
+            pulling = asyncio.create_task(perform(activities.pull, order))
+            _, pending = await asyncio.wait([pulling], timeout=1)
+            assert pending
+            if ending:
+                pulling.cancel()
+                await asyncio.wait([pulling], timeout=2)
+                assert pulling.cancelled(), "the engine says nothing, and is waited for"
     finally:
         registry.resume()
     assert (await pulling).image_id
