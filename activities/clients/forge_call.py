@@ -1,6 +1,5 @@
 """One call of a forge's API: the token in its one right spelling, every odd answer turned into a step's error."""
 
-import asyncio
 import contextlib
 import json
 import re
@@ -13,12 +12,12 @@ import httpx
 
 from activities.clients.forge_errors import error_for
 from activities.clients.forge_json import Row, row, rows, text, whole
+from activities.clients.http import answering, body_of, fits_a_header
 from activities.errors import Refused, Unreachable
 from activities.secret import read_secret
 from runbook.project import ForgeTable, ProjectTable
 from runbook.trouble import Cause
 
-_WHOLE_CALL_SECONDS = 12.0
 _LARGEST = 16 * 1024 * 1024
 _PAGE = 50
 _MOST_PAGES = 100
@@ -75,12 +74,10 @@ class ForgeCall:
         """
         where = f"{method} {path} at {self.server}"
         async with self._answer(where, method, path, query, body) as answer:
-            content = bytearray()
-            async for chunk in answer.aiter_bytes():
-                content += chunk
-                if len(content) > _LARGEST:
-                    raise Refused(f"{where} answered more than {_LARGEST} bytes: that is no answer of a forge")
-            reply = Reply(where, answer.status_code, answer.headers, bytes(content))
+            content = await body_of(answer, _LARGEST)
+            if content is None:
+                raise Refused(f"{where} answered more than {_LARGEST} bytes: that is no answer of a forge")
+            reply = Reply(where, answer.status_code, answer.headers, content)
         if reply.status < 300 or reply.status in but:
             return reply
         raise error_for(
@@ -129,10 +126,10 @@ class ForgeCall:
         headers = {"authorization": f"token {self._token()}", "accept": "application/json, text/plain"}
         url = f"{self.server}/api/v1{path}"
         try:
-            async with asyncio.timeout(_WHOLE_CALL_SECONDS):
-                async with self._http.stream(method, url, params=query, json=body, headers=headers) as answer:
-                    yield answer
-        except (TimeoutError, httpx.TimeoutException):
+            request = self._http.build_request(method, url, params=query, json=body, headers=headers)
+            async with answering(self._http, request) as answer:
+                yield answer
+        except httpx.TimeoutException:
             raise Unreachable(f"{where} did not answer in time: check the forge and the network to it") from None
         except httpx.HTTPError as error:
             raise Unreachable(f"{where} did not answer ({type(error).__name__}: {error})") from None
@@ -140,8 +137,7 @@ class ForgeCall:
     def _token(self) -> str:
         """Anything but the word `token` in lower case is nobody to an older forge."""
         secret = read_secret(self._forge.token).get_secret_value()
-        if not secret.isascii() or not secret.isprintable() or " " in secret:
-            # The HTTP library would refuse it with a message that quotes it.
+        if not fits_a_header(secret):
             raise Refused(f"the token {self._forge.token} has blanks or line ends in it", cause=Cause.CREDENTIALS)
         return secret
 

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
+from activities.clients.http import pause_asked
 from activities.errors import Refused, StepError, Unreachable
 from runbook.trouble import Cause
 
-_LONGEST_WAIT = timedelta(minutes=5)
 _COMES_BACK = {408, 425, 429}
 
 
@@ -16,7 +14,7 @@ def error_for(status: int, where: str, *, headers: Mapping[str, str], said: str,
     """The error for an answer nobody wanted. `where` names method, path and server, `token` the secret's reference."""
     heard = f"{where} answered {status}" + (f" ({said})" if said else "")
     if status in _COMES_BACK or status >= 500:
-        return Unreachable(f"{heard}: the forge is unwell or busy, it is asked again", again=_again(headers))
+        return Unreachable(f"{heard}: the forge is unwell or busy, it is asked again", again=pause_asked(headers))
     if 300 <= status < 400:
         place = re.sub(r"[?#].*", "", headers.get("location", "an unnamed place"))[:200]
         return Refused(
@@ -51,15 +49,3 @@ def _scope(where: str) -> str:
     method, _, path = where.partition(" ")
     kind = "issue" if re.search(r"/(issues|labels)(/| |$)", path) else "repository"
     return f"{'read' if method == 'GET' else 'write'}:{kind}"
-
-
-def _again(headers: Mapping[str, str]) -> timedelta | None:
-    """How long the server asks to be left alone, at most 5 minutes."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isdigit():
-        return min(timedelta(seconds=int(asked[:9])), _LONGEST_WAIT)
-    try:
-        wait = parsedate_to_datetime(asked) - datetime.now(UTC)
-    except (ValueError, TypeError):
-        return None
-    return min(max(wait, timedelta(0)), _LONGEST_WAIT)

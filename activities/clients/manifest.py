@@ -6,6 +6,7 @@ from typing import Protocol
 import httpx
 
 from activities.clients.git import GitClient
+from activities.clients.http import answering, body_of, pause_asked
 from activities.clients.manifest_format import Unreadable, digests_of
 from activities.errors import Refused, Unreachable
 from activities.heartbeat import in_thread
@@ -105,21 +106,21 @@ class ManifestClient:
     async def _fetched(self, url: str) -> bytes | None:
         """None when there is no such page; a redirect is not followed, for it may lead anywhere."""
         try:
-            async with self._http.stream("GET", url) as answer:
-                content = bytearray()
-                async for chunk in answer.aiter_bytes():
-                    content += chunk
-                    if len(content) > _LARGEST:
-                        raise Refused(f"{url} is larger than {_LARGEST} bytes: that is no artifact manifest")
+            async with answering(self._http, self._http.build_request("GET", url)) as answer:
+                content = await body_of(answer, _LARGEST)
         except httpx.HTTPError as error:
             raise Unreachable(f"{url} did not answer ({type(error).__name__})") from None
+        if content is None:
+            raise Refused(f"{url} is larger than {_LARGEST} bytes: that is no artifact manifest")
         if answer.status_code == 404:
             return None
         if answer.status_code in {408, 425, 429} or answer.status_code >= 500:
-            raise Unreachable(f"{url} answered {answer.status_code}: its server is unwell or busy")
+            raise Unreachable(
+                f"{url} answered {answer.status_code}: its server is unwell or busy", again=pause_asked(answer.headers)
+            )
         if answer.status_code != 200:
             raise Refused(f"{url} answered {answer.status_code}: give artifact.manifest.url the address it is read at")
-        return bytes(content)
+        return content
 
 
 def _read(path: Path) -> bytes | None:

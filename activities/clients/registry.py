@@ -1,10 +1,13 @@
 """The registry as a release needs it: which digest a tag has, and whether the credentials are worth something."""
 
 import hashlib
+from collections.abc import Generator
+from datetime import timedelta
 
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from activities.clients.http import WHOLE_CALL, answering, body_of, pause_asked
 from activities.clients.registry_auth import RegistryAuth
 from activities.errors import Refused, StepError, Unreachable
 from activities.secret import read_secret
@@ -20,6 +23,9 @@ MANIFEST_TYPES = (
 )
 _ACCEPT = {"Accept": ", ".join(MANIFEST_TYPES)}
 _LARGEST = 4 * 1024 * 1024
+_MOST_REDIRECTS = 5
+# Of a body that was read: these are true of the bytes on the wire only.
+_OF_THE_WIRE = {"content-encoding", "content-length", "transfer-encoding"}
 
 
 class _Error(BaseModel):
@@ -31,10 +37,11 @@ class _Refusal(BaseModel):
 
 
 class Registry:
-    """`http` is the worker's client; the registry closes nothing."""
+    """`http` is the worker's client; the registry closes nothing. `within` bounds each call, with all of its answer."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, within: timedelta = WHOLE_CALL) -> None:
         self._http = http
+        self._within = within
 
     async def digest(self, artifact: ArtifactTable, tag: str) -> str:
         """The digest of the manifest, list or index behind the tag, hashed from its bytes and equal to what the registry says.
@@ -87,12 +94,37 @@ class Registry:
         scheme = "http" if artifact.insecure else "https"
         url = f"{scheme}://{artifact.registry}/v2/" + (f"{artifact.image}/{path}" if path else "")
         try:
-            return await self._http.get(url, headers=_ACCEPT, auth=auth, follow_redirects=True)
-        except httpx.HTTPError as error:
+            return await self._last(auth.auth_flow(self._http.build_request("GET", url, headers=_ACCEPT)))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             said = str(error) or type(error).__name__
             raise Unreachable(
                 f"registry {artifact.registry} did not answer ({said}): is it up, and reached from here?"
             ) from None
+
+    async def _last(self, flow: Generator[httpx.Request, httpx.Response]) -> httpx.Response:
+        request = next(flow)
+        while True:
+            answer = await self._whole(request)
+            try:
+                request = flow.send(answer)
+            except StopIteration:
+                return answer
+
+    async def _whole(self, request: httpx.Request) -> httpx.Response:
+        """What is there at the end of the redirects, read; the library takes the login off where one leads elsewhere."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            async with answering(self._http, request, self._within) as answer:
+                content = await body_of(answer, _LARGEST)
+            if content is None:
+                place = f"{request.url.netloc.decode()}{request.url.path}"
+                raise Refused(
+                    f"{place} answered with more than {_LARGEST} bytes, which no manifest has and no token: is it a registry?"
+                )
+            if answer.next_request is None:
+                kept = [(name, value) for name, value in answer.headers.items() if name not in _OF_THE_WIRE]
+                return httpx.Response(answer.status_code, headers=kept, content=content, request=request)
+            request = answer.next_request
+        raise httpx.TooManyRedirects(f"more than {_MOST_REDIRECTS} redirects", request=request)
 
     @staticmethod
     def _auth(artifact: ArtifactTable) -> RegistryAuth:
@@ -102,10 +134,6 @@ class Registry:
 
 
 def _proven(where: str, answer: httpx.Response) -> str:
-    if len(answer.content) > _LARGEST:
-        raise Refused(
-            f"{where} is a manifest of {len(answer.content)} bytes, more than any real one", cause=Cause.DIGEST_UNKNOWN
-        )
     hashed = "sha256:" + hashlib.sha256(answer.content).hexdigest()
     said = answer.headers.get("docker-content-digest", hashed)
     if said != hashed:
@@ -124,7 +152,7 @@ def _unwell(artifact: ArtifactTable, answer: httpx.Response) -> StepError:
             cause=Cause.CREDENTIALS,
             evidence=_errors(answer),
         )
-    return Unreachable(f"{said}; tried again later", evidence=_errors(answer))
+    return Unreachable(f"{said}; tried again later", evidence=_errors(answer), again=pause_asked(answer.headers))
 
 
 def _is_registrys(answer: httpx.Response) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from activities.clients.http import fits_a_header, pause_asked
 from activities.errors import Refused, Unreachable
 from runbook.trouble import Cause
 
@@ -34,13 +35,12 @@ class _Granted(BaseModel):
     access_token: str = ""
 
 
-class RegistryAuth(httpx.Auth):
+class RegistryAuth:
     """Sends nothing until challenged, then what the challenge asks for; `asked` says whether it was challenged.
 
     `user` empty fetches an anonymous token. A refusal is raised as Refused with the cause CREDENTIALS.
+    No `httpx.Auth`: the library would read what comes in between to its end, however far that is.
     """
-
-    requires_response_body = True
 
     def __init__(self, repository: str, user: str, password: SecretStr, *, insecure: bool) -> None:
         self._repository = repository
@@ -54,6 +54,7 @@ class RegistryAuth(httpx.Auth):
         return f"user {self._user}" if self._user else "anybody without credentials"
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
+        """What to ask next, given the whole answer to what was asked before; the last one is the answer to `request`."""
         answer = yield request
         challenge = Challenge.of(answer)
         if challenge is None:
@@ -73,7 +74,8 @@ class RegistryAuth(httpx.Auth):
             raise self._refused(request.url, self._why(second))
 
     def _asking(self, challenge: Challenge, url: httpx.URL) -> httpx.Request:
-        realm = url.join(challenge.realm)
+        # Without a login that the realm brings along: ours is the one to be proved, and an address is told.
+        realm = url.join(challenge.realm).copy_with(userinfo=b"")
         if self._user and realm.scheme != "https" and not self._insecure:
             raise self._refused(url, f"it wants the password sent in the clear to {realm.host}: not done")
         query = {"scope": f"repository:{self._repository}:pull"}
@@ -93,14 +95,22 @@ class RegistryAuth(httpx.Auth):
         if granted.status_code in {400, 401, 403}:
             raise self._refused(place, f"the token server answered {granted.status_code}: check user and password")
         if granted.status_code != 200:
-            raise Unreachable(f"token server {place} answered {granted.status_code}; tried again later")
+            raise Unreachable(
+                f"token server {place} answered {granted.status_code}; tried again later",
+                again=pause_asked(granted.headers),
+            )
         try:
             said = _Granted.model_validate_json(granted.content)
         except ValidationError:
             raise Unreachable(f"token server {place} answered 200 without a token; is {place} one?") from None
-        if not (said.token or said.access_token):
+        token = said.token or said.access_token
+        if not token:
             raise Unreachable(f"token server {place} gave an empty token; tried again later")
-        return said.token or said.access_token
+        if not fits_a_header(token):
+            raise Refused(
+                f"token server {place} gave a token with blanks, line ends or other signs that can't be sent: mend it there"
+            )
+        return token
 
     def _why(self, challenge: Challenge) -> str:
         if challenge.error == "insufficient_scope":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,18 @@ async def test_an_address_that_does_not_give_it_says_why(
     async with serving(Starlette(routes=[Route("/manifest", endpoint)])) as served:
         with pytest.raises(error, match=said):
             await manifests.digest(order(origin, {"url": f"{served.url}/manifest"}))
+
+
+async def test_an_address_that_is_busy_is_left_alone_as_long_as_it_asks(
+    origin: Origin, manifests: ManifestClient
+) -> None:
+    async def endpoint(_: Request) -> Response:
+        return PlainTextResponse("slow down", 429, headers={"Retry-After": "7"})
+
+    async with serving(Starlette(routes=[Route("/manifest", endpoint)])) as served:
+        with pytest.raises(Unreachable, match="answered 429") as busy:
+            await manifests.digest(order(origin, {"url": f"{served.url}/manifest"}))
+    assert busy.value.again == timedelta(seconds=7)
 
 
 async def test_an_address_that_gives_it_is_read(origin: Origin, manifests: ManifestClient) -> None:
