@@ -12,6 +12,8 @@ from runbook.trouble import Trouble
 
 # How long the server leaves a workflow task with a worker that took it: one killed just then holds the run up for so long.
 TASK_WITHIN = timedelta(seconds=5)
+# How long a fetch of a repository may take. The first one brings all of it, and git goes on with none that was cut short.
+FETCH_WITHIN = timedelta(minutes=30)
 
 OrderT = TypeVar("OrderT", bound=Order)
 FindingT_co = TypeVar("FindingT_co", bound=Finding, covariant=True)

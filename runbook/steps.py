@@ -21,10 +21,12 @@ from runbook import (
     trouble,
     window,
 )
-from runbook.step import Effect, Step
+from runbook.step import FETCH_WITHIN, Effect, Step
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
+# For what asks the worker's own mirror of the repository, which the first to ask has to make.
+MIRRORED = FETCH_WITHIN + 10 * MINUTE
 
 
 def _tries(attempts: int, first: timedelta = SECOND, longest: timedelta = 30 * SECOND) -> RetryPolicy:
@@ -62,12 +64,12 @@ CI_GREEN = Step(
 CHANGELOG = Step(
     name="changelog", title="The changelog has a section for the version", number="P", stage="prerequisites",
     order=commit.ChangelogToRead, finding=commit.ChangelogSection, effect=Effect.LOOKS,
-    retry=NETWORK,
+    limit=MIRRORED, retry=NETWORK,
 )
 VERSION_BUMP = Step(
     name="version-bump", title="Every version file says the version", number="P", stage="prerequisites",
     order=commit.VersionFilesToRead, finding=commit.BumpedVersion, effect=Effect.LOOKS,
-    retry=NETWORK,
+    limit=MIRRORED, retry=NETWORK,
 )
 UAT = Step(
     name="uat", title="User acceptance tests", number="P", stage="prerequisites",
@@ -92,12 +94,12 @@ ON_CALL = Step(
 VERIFY_COMMIT = Step(
     name="verify-commit", title="Verify the release commit", number="1", stage="commit",
     order=commit.CommitToVerify, finding=commit.VerifiedCommit, effect=Effect.LOOKS,
-    retry=NETWORK,
+    limit=MIRRORED, retry=NETWORK,
 )
 TAG = Step(
     name="tag", title="Create and push the release tag", number="2", stage="tag",
     order=commit.TagToPush, finding=commit.PushedTag, effect=Effect.ADDS,
-    retry=NETWORK, trouble=trouble.PUSH_REJECTED,
+    limit=MIRRORED, retry=NETWORK, trouble=trouble.PUSH_REJECTED,
 )
 PIPELINE_RUN = Step(
     name="pipeline-run", title="The build pipeline was triggered", number="3", stage="pipeline",
@@ -117,7 +119,7 @@ PIPELINE_RERUN = Step(
 VERIFY_ARTIFACT = Step(
     name="verify-artifact", title="Verify the staged artifact by digest", number="4", stage="artifact",
     order=artifact.ArtifactToVerify, finding=artifact.VerifiedArtifact, effect=Effect.LOOKS,
-    limit=10 * MINUTE, retry=NETWORK, trouble=trouble.DIGEST_MISMATCH,
+    limit=MIRRORED, retry=NETWORK, trouble=trouble.DIGEST_MISMATCH,
 )
 SCAN = Step(
     name="scan", title="Scan the image", number="4b", stage="scan",

@@ -12,7 +12,7 @@ from runbook.artifact import ImageToScan
 from runbook.command import CommandToRun
 from runbook.message import Finding, Order
 from runbook.service import HealthToVerify, HostToPutBack, RollbackToRehearse, SoakToWatch, StagingToPutBack, SwapToMake
-from runbook.step import Step
+from runbook.step import FETCH_WITHIN, Step
 from workflows.failure import failure_of
 
 OrderT = TypeVar("OrderT", bound=Order)
@@ -61,10 +61,11 @@ def limit_of(step: Step[OrderT, FindingT], order: Order) -> timedelta:
 
 def _allowed(order: Order) -> timedelta | None:
     match order:
+        # Both run in a checkout, for which the repository may have to be fetched first.
         case CommandToRun():
-            return order.within
+            return FETCH_WITHIN + order.within
         case ImageToScan():
-            return order.artifact.scan_within
+            return FETCH_WITHIN + order.artifact.scan_within
         case SwapToMake() | HostToPutBack() | StagingToPutBack() | RollbackToRehearse():
             return order.environment.stop_timeout
         case HealthToVerify():

@@ -11,6 +11,7 @@ from activities.clients.git_push import Tagger, TagPush
 from activities.clients.git_remote import Remote, remote_of
 from activities.errors import Refused, Unreachable
 from runbook.project import ForgeTable, ProjectTable
+from runbook.step import FETCH_WITHIN
 from runbook.trouble import Cause
 
 __all__ = ["GitClient", "Tagger"]
@@ -20,12 +21,19 @@ _BLOB = re.compile(rb"[0-9a-f]+ blob (\d+)")
 
 
 class GitClient:
-    """`folder` is the worker's own, kept between releases; `limit` bounds every single git command."""
+    """`folder` is the worker's own, kept between releases; `limit` bounds every git command but a fetch."""
 
-    def __init__(self, folder: Path, tagger: Tagger, *, limit: timedelta = timedelta(seconds=100)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tagger: Tagger,
+        *,
+        limit: timedelta = timedelta(seconds=100),
+        fetch_within: timedelta = FETCH_WITHIN,
+    ) -> None:
         self.folder = folder
         self._git = GitCommand(folder, limit)
-        self._mirrors = Mirrors(self._git, folder / "mirrors")
+        self._mirrors = Mirrors(self._git, folder / "mirrors", fetch_within)
         self._tags = TagPush(self._git, tagger)
 
     async def branch_head(self, project: ProjectTable, forge: ForgeTable) -> str:

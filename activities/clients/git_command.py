@@ -59,7 +59,7 @@ class Output:
 
 
 class GitCommand:
-    """`folder` keeps the askpass script; `limit` bounds each command."""
+    """`folder` keeps the askpass script; `limit` bounds each command that is given none of its own."""
 
     def __init__(self, folder: Path, limit: timedelta) -> None:
         self._askpass = folder / "askpass"
@@ -73,19 +73,24 @@ class GitCommand:
         remote: Remote | None = None,
         feed: bytes = b"",
         holding: int | None = None,
+        within: timedelta | None = None,
+        settings: Sequence[str] = (),
     ) -> Output:
-        """Run `git <words>` in the folder `at`; a child keeps the descriptor `holding` open as long as it lives.
+        """Run `git <words>` in the folder `at`, where these settings count before those of every command.
+
+        A child keeps the descriptor `holding` open as long as it lives.
 
         Raises:
-            Unreachable: it did not end within the limit.
+            Unreachable: it did not end `within` this time, or the limit of every command where none is given.
             Refused: there is no git on the worker.
         """
+        limit = within or self.limit
         if remote and remote.token:
             await in_thread(self._write_askpass)
         try:
             process = await asyncio.create_subprocess_exec(
                 "git",
-                *(word for setting in _SETTINGS for word in ("-c", setting)),
+                *(word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)),
                 *words,
                 cwd=at,
                 env=self._environment(remote),
@@ -99,11 +104,11 @@ class GitCommand:
         except FileNotFoundError:
             raise Refused(f"git {words[0]} can't be run: install git on the worker, or make {at} again") from None
         try:
-            async with asyncio.timeout(self.limit.total_seconds()):
+            async with asyncio.timeout(limit.total_seconds()):
                 out, err = await process.communicate(feed)
         except TimeoutError:
             raise Unreachable(
-                f"git {words[0]} of {remote.name if remote else at.name} did not end within {self.limit}: "
+                f"git {words[0]} of {remote.name if remote else at.name} did not end within {limit}: "
                 "check the network and the forge"
             ) from None
         finally:

@@ -1,6 +1,7 @@
 """Bare mirrors of the repositories, one each, fetched when a wanted commit is missing, safe to share."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 from activities.clients.file_lock import locked
@@ -10,15 +11,22 @@ from activities.clients.git_remote import Remote
 from activities.errors import Refused, Unreachable
 from activities.heartbeat import in_thread
 
+# While a server gathers what it will send of a large repository it says five bytes in five seconds, or hardly less: by the
+# settings of other commands half a minute of that is a dead connection.
+_SETTINGS = ("http.lowSpeedTime=300",)
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
 class Mirrors:
-    """Each mirror is written under a lock of its own; commits never change, so reading needs none."""
+    """Each mirror is written under a lock of its own; commits never change, so reading needs none.
 
-    def __init__(self, git: GitCommand, folder: Path) -> None:
+    `within` bounds a fetch, and as long is waited for another's.
+    """
+
+    def __init__(self, git: GitCommand, folder: Path, within: timedelta) -> None:
         self._git = git
         self._folder = folder
+        self._within = within
 
     async def holding(self, remote: Remote, commit: str) -> Path:
         """The mirror, with `commit` and everything behind it.
@@ -32,7 +40,7 @@ class Mirrors:
             return mirror
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = mirror.with_suffix(".lock")
-        async with locked(lock, within=self._git.limit, why=f"could not fetch {remote.name}") as descriptor:
+        async with locked(lock, within=self._within, why=f"could not fetch {remote.name}") as descriptor:
             if not await self._has(mirror, commit):
                 await self._refresh(mirror, remote, descriptor)
             if not await self._has(mirror, commit):
@@ -64,7 +72,9 @@ class Mirrors:
 
     async def _fetch(self, mirror: Path, remote: Remote, descriptor: int) -> None:
         words = ["fetch", "--quiet", "--prune", "--no-tags", "--force", "--", remote.address, *_REFS]
-        fetched = await self._git.run(words, at=mirror, remote=remote, holding=descriptor)
+        fetched = await self._git.run(
+            words, at=mirror, remote=remote, holding=descriptor, within=self._within, settings=_SETTINGS
+        )
         if fetched.code:
             raise failure(fetched, remote, "fetch")
 

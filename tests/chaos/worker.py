@@ -29,6 +29,7 @@ from activities.errors import NotYet, Unreachable
 from deploy.sandbox.sandbox_facts import HostFacts, SandboxFacts
 from runbook.message import Order
 from runbook.record import EntriesToKeep, Entry, NoticeToSend
+from runbook.step import FETCH_WITHIN
 from tests.chaos.fault import BUSY, CLOCK, CUT_AFTER, CUT_BEFORE, ERROR, TIMEOUT
 from tests.chaos.points import FOLDER, Points, masked, within
 from worker import Reach, main
@@ -109,7 +110,7 @@ class PassingGit(GitClient):
     def __init__(self, folder: Path, tagger: Tagger, *, points: Points, doors: Doors) -> None:
         super().__init__(folder, tagger)
         self._git = PassingGitCommand(folder, self._git.limit, points, doors)
-        self._mirrors = Mirrors(self._git, folder / "mirrors")
+        self._mirrors = Mirrors(self._git, folder / "mirrors", FETCH_WITHIN)
         self._tags = TagPush(self._git, tagger)
 
 

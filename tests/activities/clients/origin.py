@@ -66,4 +66,4 @@ class Origin:
 
 
 def client(folder: Path, **more: object) -> GitClient:
-    return GitClient(folder, Tagger("Release Runbook", "release@example.net"), **more)  # type: ignore[arg-type]  # only `limit`
+    return GitClient(folder, Tagger("Release Runbook", "release@example.net"), **more)  # type: ignore[arg-type]  # only limits

@@ -131,7 +131,7 @@ async def test_a_branch_that_was_rewritten_and_one_that_became_a_folder_are_fetc
 
 
 async def test_a_lock_that_another_worker_keeps_is_not_waited_for_without_end(origin: Origin, tmp_path: Path) -> None:
-    impatient = client(tmp_path / "worker", limit=timedelta(seconds=1))
+    impatient = client(tmp_path / "worker", fetch_within=timedelta(seconds=1))
     await impatient.read(origin.project(), FORGE, origin.first, "package.json")
     [lock] = (tmp_path / "worker" / "mirrors").glob("*.lock")
     held = take(lock)
