@@ -17,6 +17,7 @@ from activities.clients.engine_container import (
 from activities.clients.engine_errors import Moved
 from activities.errors import Unreachable
 from activities.family import Family, Member, Names, Part, labels
+from activities.masking import mask_of
 from runbook.artifact_table import CredentialsTable
 from runbook.message import ReleaseRef
 from runbook.project import EnvironmentTable
@@ -45,7 +46,7 @@ class HostEngine(Protocol):
     async def start(self, container: str) -> None: ...
     async def stop(self, container: str, within: timedelta) -> None: ...
     async def remove(self, container: str) -> None: ...
-    async def logs(self, container: str, lines: int) -> list[str]: ...
+    async def logs(self, container: str, lines: int, masked: Callable[[str], str]) -> list[str]: ...
 
 
 class HostedService:
@@ -130,13 +131,12 @@ class HostedService:
         return None
 
     async def last_words(self, container: str) -> list[str]:
-        """How it ended and the tail of its log, as evidence."""
+        """How it ended and the tail of its log, as evidence; nothing of one that is gone."""
         with contextlib.suppress(Moved):
             details = await self.engine.inspect(container)
-            said = [details.told]
-            return (
-                said + ([details.error[:300]] if details.error else []) + await self.engine.logs(container, LOG_LINES)
-            )
+            masked = await mask_of(details, self.engine)
+            error = [masked(details.error)[:300]] if details.error else []
+            return [details.told, *error, *await self.engine.logs(details.id, LOG_LINES, masked)]
         return []
 
     async def drop(self, members: Sequence[Member]) -> None:

@@ -15,6 +15,7 @@ from activities.errors import Refused, Unreachable
 from activities.family import Family, Member, Names
 from activities.hosted_service import HostEngine
 from activities.local_image import pulled
+from activities.masking import mask_of
 from activities.progress import handed_on
 from activities.rehearsal import rehearsed
 from activities.staging import returned
@@ -133,7 +134,8 @@ class HostActivities:
         engine = await self._engine(order)
         name = order.container_id or order.environment.container
         try:
-            lines = await engine.logs(name, order.lines)
+            details = await engine.inspect(name)
+            lines = await engine.logs(details.id, order.lines, await mask_of(details, engine))
         except Moved:
             return FetchedLogs(summary=f"{order.host} has no container {name[:64]}")
         return FetchedLogs(summary=f"{order.host}: {len(lines)} lines of {name[:64]}", evidence=lines[-_LINES_KEPT:])

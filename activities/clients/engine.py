@@ -126,11 +126,15 @@ class Engine:
         """Moved when it runs or is gone: nothing that runs is ever removed."""
         await self._call(f"docker rm {container}", lambda: self._api.remove_container(container))
 
-    async def logs(self, container: str, lines: int) -> list[str]:
-        """The last lines of both streams, each cut to 300 printable characters."""
-        said = await self._call(f"docker logs {container}", lambda: self._api.logs(container, tail=lines))
-        shown = said.decode(errors="replace").splitlines()[-lines:]
-        return ["".join(c if c.isprintable() else " " for c in line)[:300] for line in shown]
+    async def logs(self, container: str, lines: int, masked: Callable[[str], str]) -> list[str]:
+        """The last lines of both streams, each `masked` whole before it is cut to 300 printable characters."""
+
+        def tail() -> list[str]:
+            said = self._api.logs(container, tail=lines).decode(errors="replace")
+            shown = [masked(line) for line in said.splitlines()[-lines:]]
+            return ["".join(c if c.isprintable() else " " for c in line)[:300] for line in shown]
+
+        return await self._call(f"docker logs {container}", tail)
 
     def _rename(self, container: str, name: str) -> None:
         try:

@@ -37,6 +37,7 @@ from runbook.service import HostToPutBack, SwapToMake, WayBack
 # Of this process alone: two test processes must not take each other's ports.
 ADDRESS = f"127.7.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
 ENV_FILE = "/etc/opt/shop/production.env"
+DATABASE = "postgres://shop:hunter2@db/shop"
 SETTLE = timedelta(seconds=0.15)
 # For images that end at once: on a busy machine even that takes a while, and seen it ends the wait.
 PATIENT = timedelta(seconds=4)
@@ -203,6 +204,11 @@ async def host_bench(folder: Path, settings: RegistrySettings | None = None) -> 
             api.close()
             await hosts.close()
             await ssh.close()
+
+
+async def secret_lines() -> list[str]:
+    """An env file with what the shop says aloud."""
+    return [f"SHOP_DATABASE={DATABASE}"]
 
 
 def write_env(folder: Path, content: str) -> None:

@@ -21,10 +21,10 @@ from tests.activities.host_bench import (
     Bench,
     Interrupted,
     answered,
+    secret_lines,
     services,
     swap_order,
     together,
-    write_env,
 )
 from tests.activities.swapping import assert_swapped, killed, names, put_back, recorded, swap
 
@@ -216,15 +216,11 @@ async def test_cancelled_in_the_middle_the_service_is_not_left_down(bench: Bench
 
 async def test_no_value_of_the_env_file_is_ever_said(bench: Bench, old: Image) -> None:
     environment = bench.environment()
-    write_env(bench.folder, "PASSWORD=hunter2\n")
-
-    async def secret() -> list[str]:
-        return ["PASSWORD=hunter2"]
-
     bad = await bench.pulled("1.1.0", "exits_at_once")
     engine = bench.engine
     with pytest.raises(Refused) as refused:
-        await Swap(engine, swap_order(environment, bad, 10), secret, PATIENT).make()
+        await Swap(engine, swap_order(environment, bad, 10), secret_lines, PATIENT).make()
     assert "hunter2" not in " ".join([str(refused.value), *refused.value.evidence])
+    assert "could not connect: •••" in refused.value.evidence
     wanted = ContainerToCreate(name="shop", image="x", labels={}, environment=["PASSWORD=hunter2"])
     assert "hunter2" not in repr(wanted)

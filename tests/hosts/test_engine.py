@@ -178,4 +178,4 @@ async def test_logs_are_the_last_lines(service: Service, old: Image) -> None:
     identity = await made(service, old)
     await engine.start(identity)
     await service.version()
-    assert await engine.logs(identity, 5) == ["listening on port 8080"]
+    assert await engine.logs(identity, 5, str) == ["listening on port 8080"]

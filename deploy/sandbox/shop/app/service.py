@@ -8,6 +8,8 @@ import time
 
 # Sockets alone, and nothing from site-packages: it starts in a few hundredths of a second.
 BROKEN_VERSIONS = os.environ.get("BROKEN_VERSIONS", "").split(",")
+# Where its orders would be kept; said aloud, as programs do.
+DATABASE = os.environ.get("SHOP_DATABASE")
 
 
 def main() -> None:
@@ -15,7 +17,7 @@ def main() -> None:
     release = read_release(__file__.removesuffix("service.py") + "release")
     kind, seconds = release["kind"], float(release["seconds"])
     if kind == "exits_at_once":
-        sys.exit("missing setting: SHOP_DATABASE")
+        sys.exit(f"could not connect: {DATABASE}" if DATABASE else "missing setting: SHOP_DATABASE")
     if kind == "crash_loop":
         time.sleep(seconds)
         sys.exit("lost the connection to the database")
@@ -52,6 +54,8 @@ def listen(replies: dict[str, bytes], port: int) -> None:
     # A container's port is reached from outside of it; where no container is around it, HOST narrows this.
     server.bind((os.environ.get("HOST", "0.0.0.0"), port))  # noqa: S104 - see above
     server.listen(64)
+    if DATABASE:
+        print("connected to", DATABASE)
     print("listening on port", port, flush=True)
     missing = reply("404 Not Found", '{"message":"not found"}')
     while True:
