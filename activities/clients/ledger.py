@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from activities.clients.ledger_database import Database
+from activities.clients.ledger_database import WAIT, Database
 from activities.clients.ledger_table import BEGINNING, Row, ledger, storable
 from activities.heartbeat import in_thread
 from activities.history import ACTIONS, History
@@ -28,11 +28,12 @@ class Broken:
 class Ledger:
     """`url`: `sqlite:////var/lib/runbook/ledger.db` for one machine's workers, `postgresql://…` for several.
 
-    The table is made at first use. Every method raises Unreachable when the database is locked or away.
+    The table is made at first use. Every method raises Unreachable when the database is locked, away or hangs: `wait` is
+    how many seconds another writer, a connection and an answer may take.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str, wait: float = WAIT) -> None:
+        self._database = Database(url, wait)
 
     async def keep(self, order: Order, entries: Sequence[Entry]) -> str:
         """Append the entries whose event is not there yet; gives the hash of the newest row."""

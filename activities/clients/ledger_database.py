@@ -11,18 +11,22 @@ from sqlalchemy import event, exc
 from activities.clients.ledger_table import create
 from activities.errors import Unreachable
 
-_WAIT = 10
-"""Seconds to wait for another writer, and for a server to take a connection."""
+WAIT = 10.0
+"""Seconds to wait for another writer, for a server to take a connection, and for its answer."""
 _LOCK = 7_742_665_301
 """Any number that nothing else in the database locks."""
 _WRITES = "ledger_writes"
 
 
 class Database:
-    """Blocking: call it from a thread. The table is made at first use. Trouble of any kind is raised as Unreachable."""
+    """Blocking, never for good: call it from a thread. The table is made at first use.
 
-    def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+    Trouble of any kind is raised as Unreachable.
+    """
+
+    def __init__(self, url: str, wait: float) -> None:
+        self._engine = _engine(url, wait)
+        self._wait = wait
         self._ready = False
         self._preparing = threading.Lock()
 
@@ -45,17 +49,22 @@ class Database:
         self._engine.dispose()
 
     def _prepare(self) -> None:
-        with self._preparing:
+        if self._ready:
+            return
+        if not self._preparing.acquire(timeout=self._wait):
+            raise exc.TimeoutError("another call still makes its table")
+        try:
             if not self._ready:
                 with self._alone() as connection:
                     create(connection)
                 self._ready = True
+        finally:
+            self._preparing.release()
 
     @contextmanager
     def _alone(self) -> Generator[sa.Connection]:
         with self._engine.execution_options(**{_WRITES: True}).begin() as connection:
             if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}s'")
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             yield connection
 
@@ -71,15 +80,15 @@ class Database:
             ) from None
 
 
-def _engine(url: str) -> sa.Engine:
+def _engine(url: str, wait: float) -> sa.Engine:
     address = sa.make_url(url)
     if address.drivername in {"postgres", "postgresql"}:
         address = address.set(drivername="postgresql+psycopg")
     if address.get_backend_name() == "postgresql":
-        return sa.create_engine(
-            address, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args={"connect_timeout": _WAIT}
-        )
-    engine = sa.create_engine(address, connect_args={"timeout": _WAIT})
+        from activities.clients.ledger_postgresql import postgresql  # noqa: PLC0415 - its driver is an extra
+
+        return postgresql(address, wait)
+    engine = sa.create_engine(address, connect_args={"timeout": wait})
     event.listen(engine, "connect", _sqlite_connected)
     event.listen(engine, "begin", _sqlite_begins)
     return engine
