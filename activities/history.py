@@ -4,27 +4,29 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
+from activities import promotions
 from activities.clients.ledger_table import Row
-from runbook import steps
+from activities.promotions import Promotions
 from runbook.plan import GoodVersion
 from runbook.status import Outcome
 
 OUTCOME = "outcome"
-ACTIONS = (OUTCOME, steps.SWAP.name)
+ACTIONS = (OUTCOME, *promotions.ACTIONS)
 """The actions whose rows a history is read from."""
 
 
 class History:
     """The versions whose release ended well, and which of them production is on.
 
-    A row `outcome` `released` puts its version on top; a row `rolled_back` to one of them takes off all above
-    it. A swap to a version never released, with no outcome after it, is a release that was broken off.
+    A row `outcome` `released` puts its version on top; a row `rolled_back` to one of them takes off all above it, or
+    puts back on top what was taken off before. A promotion of a version never released, with no outcome that says what
+    production is now, is a release that was broken off.
     """
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._released: dict[str, GoodVersion] = {}
         self._standing: list[str] = []
-        self._broken_off = False
+        self._promotions = Promotions()
         for row in rows:
             self._follow(row)
 
@@ -41,7 +43,7 @@ class History:
     @property
     def before(self) -> GoodVersion | None:
         """Where a rollback by hand goes: the good version before the one that runs."""
-        if self._broken_off:
+        if self._promotions.broken_off:
             return self.last_good
         return self._released[self._standing[-2]] if len(self._standing) > 1 else None
 
@@ -49,22 +51,34 @@ class History:
         return self._released.get(version)
 
     def _follow(self, row: Row) -> None:
-        if row.action == steps.SWAP.name:
-            self._broken_off |= row.outcome == "done" and row.version not in self._released
+        if row.action in promotions.ACTIONS:
+            if row.version not in self._released:
+                self._promotions.set_out(row)
         elif row.outcome == Outcome.RELEASED:
-            self._broken_off = False
+            self._promotions.all_over(row)
             self._rise(row)
         elif row.outcome == Outcome.ROLLED_BACK:
-            self._broken_off = False
-            self._sink(row)
+            if self._returned(row):
+                self._promotions.all_over(row)
+            else:
+                self._promotions.put_back(row)
+        elif row.outcome == Outcome.ABORTED:
+            self._promotions.aborted(row)
 
-    def _sink(self, row: Row) -> None:
-        """A rollback by hand may be known by its image alone: its run began before the version was."""
+    def _returned(self, row: Row) -> bool:
+        """Whether it was a rollback by hand: to a version that was good, on every host.
+
+        It may be known by its image alone: its run began before the version was.
+        """
         for index in reversed(range(len(self._standing))):
             version = self._standing[index]
             if version == row.version or self._released[version].digest == row.digest:
                 del self._standing[index + 1 :]
-                return
+                return True
+        if row.version in self._released:
+            self._standing.append(row.version)
+            return True
+        return False
 
     def _rise(self, row: Row) -> None:
         try:

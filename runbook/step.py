@@ -32,7 +32,7 @@ class Step(Generic[OrderT, FindingT_co]):
     """One step: `limit` bounds an attempt, `budget` all attempts together (None: the retry policy alone decides).
 
     `number` is the step's on the page, `stage` what a release is called while it is at this step. `kept`: the ledger has
-    a row of each attempt that did or refused something.
+    a row of each attempt that did or refused something, or was cancelled amid a change.
     """
 
     name: str

@@ -1,65 +1,29 @@
 """What an activity says is bounded before it reaches history, whatever it was that said it."""
 
-import dataclasses
-from typing import Any
-
 import pytest
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.errors import Unreachable
 from activities.interceptor import StepInterceptor
-from runbook import names, steps
+from runbook import steps
 from runbook.command import FinishedCommand
-from runbook.message import LONGEST_LINE, LONGEST_MESSAGE, MOST_LINES, Order, ReleaseRef
-from runbook.record import Entry
+from runbook.message import LONGEST_LINE, LONGEST_MESSAGE, MOST_LINES
 from runbook.trouble import Cause
+from tests.activities import keeping
+from tests.activities.keeping import Kept
 
-REF = ReleaseRef(
-    project="shop", version="1.4.0", workflow_id="release-shop", release="run", epoch=1, requested_by="alice"
-)
 LONG = ["x" * 100_000] * 100
 
 
-class Kept:
-    """A ledger in memory; it is `away` so many times first."""
-
-    def __init__(self, away: int = 0) -> None:
-        self.entries: list[Entry] = []
-        self.away = away
-
-    async def keep(self, order: Order, entries: list[Entry]) -> str:
-        if self.away:
-            self.away -= 1
-            raise Unreachable("the ledger is locked")
-        self.entries += entries
-        return ""
-
-
-class Told(ActivityInboundInterceptor):
+async def performed(end: FinishedCommand | Exception, kept: Kept, patience: float = 15) -> FinishedCommand:
     """An activity that finds this, or fails so."""
 
-    def __init__(self, end: FinishedCommand | Exception) -> None:
-        self._end = end
+    async def work() -> FinishedCommand:
+        if isinstance(end, Exception):
+            raise end
+        return end
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - Temporal's name
-        if isinstance(self._end, Exception):
-            raise self._end
-        return self._end
-
-
-async def performed(end: FinishedCommand | Exception, kept: Kept, patience: float = 15) -> FinishedCommand:
-    environment = ActivityEnvironment()
-    environment.info = dataclasses.replace(
-        ActivityEnvironment.default_info(),
-        workflow_type=names.RELEASE_WORKFLOW,
-        activity_type=steps.UAT.name,
-        attempt=3,
-    )
-    inbound = StepInterceptor(kept, patience).intercept_activity(Told(end))
-    asked = ExecuteActivityInput(fn=performed, args=[Order(ref=REF)], executor=None, headers={})
-    found: FinishedCommand = await environment.run(inbound.execute_activity, asked)
+    found: FinishedCommand = await keeping.performed(keeping.attempt(steps.UAT), StepInterceptor(kept, patience), work)
     return found
 
 

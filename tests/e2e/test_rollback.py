@@ -86,6 +86,9 @@ async def test_a_cancellation_during_the_swap_of_the_second_host_returns_everyth
     status = await play.ended()
     assert status.outcome is Outcome.ROLLED_BACK, status.summary
     assert images(await serving(play)) == images(before)
+    rows = [row for row in play.outside.ledger() if row["version"] == play.version]
+    swapped = {row["place"] for row in rows if row["action"] == "swap" and row["outcome"] in {"done", "cancelled"}}
+    assert swapped == {row["place"] for row in rows if row["action"] == "put-back"} == {production(play, 0), second}
 
 
 async def test_a_release_after_one_that_was_terminated_in_its_swap_repairs_it(play: Play) -> None:

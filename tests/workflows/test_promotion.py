@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from activities.interceptor import StepInterceptor
 from runbook import names, steps
 from runbook.plan import GoodVersion
 from runbook.service import WayBack
 from runbook.status import Outcome, State
 from runbook.step import Step
 from runbook.trouble import Cause
+from tests.activities.keeping import Kept
 from tests.projects import DIGEST, OLD_DIGEST, project
 from tests.workflows.conftest import LaneOfTests
 from tests.workflows.crew import answering, failing
@@ -135,6 +137,23 @@ async def test_a_change_under_way_ends_before_anything_is_done_about_it(lane: La
     assert (await lane.result(handle)).outcome is Outcome.ROLLED_BACK
     happened = lane.crew.happened.index
     assert happened(f"began {steps.PUT_BACK.name}/{FIRST}") > happened(f"ended {steps.SWAP.name}/{FIRST}")
+
+
+async def test_a_swap_that_was_cancelled_is_in_the_ledger_before_its_host_is_put_back(idle_lane: LaneOfTests) -> None:
+    kept, hold = Kept(), idle_lane.crew.hold(steps.SWAP, SECOND)
+    async with idle_lane.working(interceptors=[StepInterceptor(kept)]):
+        handle = await idle_lane.approved()
+        await hold.reached.wait()
+        await handle.signal(names.ABORT, {"by": "bob", "reason": "checkout fails"})
+        assert (await idle_lane.result(handle)).outcome is Outcome.ROLLED_BACK
+    changes = {steps.PULL.name, steps.SWAP.name, steps.PUT_BACK.name}
+    rows = [row for row in kept.entries if row.place == SECOND and row.action in changes]
+    assert [(row.action, row.outcome) for row in rows] == [
+        ("pull", "done"),
+        ("swap", "cancelled"),
+        ("put-back", "done"),
+    ]
+    assert rows[1].detail.startswith("its run asked it to end; ")
 
 
 async def test_a_fleet_that_was_mixed_before_returns_to_the_last_good_version(lane: LaneOfTests) -> None:
