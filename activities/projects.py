@@ -67,12 +67,19 @@ def parsed(content: bytes) -> Project | list[str]:
         for found in error.errors(include_url=False, include_input=False, include_context=False):
             faults.setdefault(_path(found["loc"]), _SAID.get(found["type"], found["msg"].removeprefix("Value error, ")))
     else:
-        if shared := project.shared_addresses:
-            why = f"{shared[0]} is production's as well, which the smoke test would try: give staging its own, like https://{{host}}:{{port}}/…"
-            faults.setdefault("staging", why)
+        faults |= dict(_unfit(project))
         if not faults:
             return project
     return [" ".join(f"{path}: {why}".split()) for path, why in faults.items()]
+
+
+def _unfit(project: Project) -> Iterator[tuple[str, str]]:
+    """What is well formed and yet no release should go by; plans in history are not asked, so that they still decode."""
+    if shared := project.shared_addresses:
+        why = f"{shared[0]} is production's as well, which the smoke test would try: give staging its own, like https://{{host}}:{{port}}/…"
+        yield "staging", why
+    for key, why in project.production.soak.faults():
+        yield f"production.soak.{key}", why
 
 
 def _latest(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,6 @@ from activities.secret import read_secret
 from activities.window import zone_of
 from runbook.approval import NAMESPACE
 from runbook.project import EnvironmentTable, Project
-from runbook.span import spoken
 
 
 class KnownHosts(Protocol):
@@ -35,7 +34,7 @@ class Readiness:
         may = await _may_sign(doubts, table, may)
         if gate.has_hours:
             await doubts.of(in_thread(zone_of, gate.zone))
-        doubts.add([*_gate_faults(table, requester, may), *_soak_faults(table)])
+        doubts.add(_gate_faults(table, requester, may))
 
     async def known(self, doubts: Doubts, table: Project, *tables: str) -> None:
         """Whether every host of these tables is in known_hosts, and the host that keeps the manifest."""
@@ -72,16 +71,5 @@ def _gate_faults(table: Project, requester: str, may: set[str]) -> list[str]:
     fault = (
         f"gate: {gate.approvals} approvals are needed, but with {requester} as the requester "
         f"{'only ' + ', '.join(sorted(may)) if may else 'nobody'} may approve{signed}: let somebody else order the release, or name more approvers"
-    )
-    return [fault]
-
-
-def _soak_faults(table: Project) -> list[str]:
-    soak = table.production.soak
-    if not soak.lasts or (soak.failures - 1) * soak.every <= soak.within:
-        return []
-    fault = (
-        f"production.soak: {soak.failures} failures never fall within {spoken(soak.within)} "
-        f"when a look comes every {spoken(soak.every)}: nothing would end it"
     )
     return [fault]

@@ -11,8 +11,8 @@ from activities.errors import Refused
 from activities.heartbeat import rest, tell
 from activities.progress import handed_on
 from runbook import steps
-from runbook.project import SoakTable
 from runbook.service import SoakToWatch, WatchedSoak
+from runbook.soak_table import SoakTable
 from runbook.span import spoken
 from runbook.trouble import Cause
 
@@ -34,6 +34,7 @@ class SoakActivities:
             watch.judge()
             left = lasts.total_seconds() - watch.watched
             if left <= 0:
+                watch.conclude()
                 return _watched(order, watch)
             await rest(min(left, max(0.0, began + every.total_seconds() - time.monotonic())))
             watch.go_on(time.monotonic() - began)
@@ -58,12 +59,14 @@ class _Watch:
             host: [(float(at), str(what)) for at, what in failures]
             for host, failures in dict(handed.get("recent", {})).items()
         }
+        self._failing = {host: int(looks) for host, looks in dict(handed.get("failing", {})).items()}
 
     def note(self, seen: dict[str, Seen]) -> None:
         now = time.time()
         self.looks += 1
         for host, look in seen.items():
             recent = self._recent.setdefault(host, [])
+            self._failing[host] = self._failing.get(host, 0) + 1 if look.fault else 0
             if look.fault:
                 self.failures += 1
                 recent.append((now, look.fault.what[:200]))
@@ -77,18 +80,31 @@ class _Watch:
 
     def _tell(self) -> None:
         recent = {host: failures for host, failures in self._recent.items() if failures}
-        tell({"watched": self.watched, "looks": self.looks, "failures": self.failures, "recent": recent})
+        failing = {host: looks for host, looks in self._failing.items() if looks}
+        seen = {"watched": self.watched, "looks": self.looks, "failures": self.failures}
+        tell({**seen, "recent": recent, "failing": failing})
 
     def judge(self) -> None:
         """Refuse when one host failed too often in too short a time."""
         for host, recent in self._recent.items():
             if len(recent) >= self._table.failures:
-                raise Refused(
-                    f"{host} failed {len(recent)} times within {spoken(self._table.within)}, "
-                    f"{self.watched:.0f} s into the soak; at last: {recent[-1][1]}",
-                    cause=Cause.UNHEALTHY,
-                    evidence=[f"{datetime.fromtimestamp(at, UTC):%H:%M:%S} {what}" for at, what in recent][-_KEPT:],
-                )
+                failed = f"{len(recent)} times within {spoken(self._table.within)}, {self.watched:.0f} s into the soak"
+                raise _unhealthy(host, failed, recent)
+
+    def conclude(self) -> None:
+        """Refuse a host that still fails when the time is over, however far apart: figures can be such that it passes."""
+        for host, looks in self._failing.items():
+            if looks >= min(self._table.failures, self.looks):
+                failed = f"the last {looks} looks of a soak of {spoken(self._table.lasts)}"
+                raise _unhealthy(host, failed, self._recent[host])
+
+
+def _unhealthy(host: str, failed: str, recent: list[tuple[float, str]]) -> Refused:
+    return Refused(
+        f"{host} failed {failed}; at last: {recent[-1][1]}",
+        cause=Cause.UNHEALTHY,
+        evidence=[f"{datetime.fromtimestamp(at, UTC):%H:%M:%S} {what}" for at, what in recent][-_KEPT:],
+    )
 
 
 def _watched(order: SoakToWatch, watch: _Watch) -> WatchedSoak:

@@ -25,6 +25,7 @@ from runbook.identifier import (
     without_latest,
 )
 from runbook.proxy_table import ProxyTable, Strategy, strategy_fault
+from runbook.soak_table import SoakTable
 from runbook.span import Span, SpanOrNone
 from runbook.table import Table
 
@@ -157,15 +158,6 @@ class StagingTable(EnvironmentTable):
 class OnUnhealthy(StrEnum):
     ROLL_BACK = "roll_back"
     ASK = "ask"
-
-
-class SoakTable(Table):
-    """How long production is watched after the release, and what breaks it: so many failures in so long."""
-
-    lasts: SpanOrNone = timedelta(minutes=10)
-    every: Span = timedelta(seconds=5)
-    failures: int = Field(default=3, ge=1)
-    within: Span = timedelta(minutes=1)
 
 
 class ProductionTable(EnvironmentTable):

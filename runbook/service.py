@@ -6,7 +6,8 @@ from runbook.artifact_table import ArtifactTable, CredentialsTable
 from runbook.identifier import Digest, HostAddress, Version
 from runbook.image import Image
 from runbook.message import Finding, Order
-from runbook.project import EnvironmentTable, SoakTable
+from runbook.project import EnvironmentTable
+from runbook.soak_table import SoakTable
 
 
 class HostOrder(Order):

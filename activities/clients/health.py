@@ -12,6 +12,7 @@ import httpx
 
 from activities.errors import Refused, Unreachable
 from runbook.identifier import tag_of
+from runbook.soak_table import LONGEST_LOOK
 from runbook.trouble import Cause
 
 LARGEST_BODY = 64 * 1024
@@ -71,7 +72,9 @@ class HttpProbe:
     TLS is checked against the system's certificate store, so that a company's own authority counts.
     """
 
-    def __init__(self, *, within: float = 5.0, client: httpx.AsyncClient | None = None) -> None:
+    def __init__(
+        self, *, within: float = LONGEST_LOOK.total_seconds(), client: httpx.AsyncClient | None = None
+    ) -> None:
         """`within`: seconds for a whole look, from name resolution to the last byte; `client`: a way of one's own."""
         self._within = within
         self._client = client or httpx.AsyncClient(

@@ -65,6 +65,44 @@ def test_staging_that_is_asked_where_production_is_is_refused() -> None:
     assert isinstance(parsed(changed(apart).encode()), Project)
 
 
+@pytest.mark.parametrize(
+    ("soak", "said"),
+    [
+        ({"every": "1m"}, "within: at a look every 1 min at most 1 failure falls within 1 min, never 3: "),
+        ({"every": "30s"}, "within: at a look every 30 s at most 2 failures fall within 1 min, never 3: "),
+        # A look that nobody answers takes 5 s, whatever `every` says.
+        (
+            {"every": "1s", "failures": 4, "within": "15s"},
+            "within: at a look every 5 s at most 3 failures fall within ",
+        ),
+        ({"lasts": "9s"}, "lasts: at a look every 5 s at most 2 failures fall within 9 s, never 3: "),
+        ({"failures": 10**400}, "within: at a look every 5 s at most 12 failures fall within 1 min, never 1000"),
+    ],
+)
+def test_a_soak_that_could_never_fail_is_refused(soak: dict[str, Any], said: str) -> None:
+    assert faults(changed({"production.soak": soak}))[0].startswith(f"production.soak.{said}")
+
+
+def test_everything_that_keeps_a_soak_from_failing_is_named_at_once() -> None:
+    found = faults(changed({"production.soak": {"lasts": "1m", "every": "5m"}}))
+    assert [line.partition(": ")[0] for line in found] == ["production.soak.within", "production.soak.lasts"]
+
+
+@pytest.mark.parametrize(
+    "soak",
+    [
+        {},
+        {"every": "29s"},
+        {"lasts": "3s", "every": "500ms"},
+        {"lasts": "10s"},
+        {"every": "1m", "failures": 1},
+        {"lasts": "0s", "every": "5m"},
+    ],
+)
+def test_a_soak_that_a_lasting_failure_ends_is_taken_and_so_is_none(soak: dict[str, Any]) -> None:
+    assert isinstance(parsed(changed({"production.soak": soak}).encode()), Project)
+
+
 def test_an_unknown_project_is_told_the_known_ones(tmp_path: Path) -> None:
     for name in ("shop.toml", "blog.toml", "shop.example.toml", "notes.txt"):
         (tmp_path / name).write_text(EXAMPLE)

@@ -10,8 +10,8 @@ from activities.errors import NotYet, Refused
 from activities.soak import SoakActivities
 from runbook.image import Image
 from runbook.message import ReleaseRef
-from runbook.project import SoakTable
 from runbook.service import SoakToWatch
+from runbook.soak_table import SoakTable
 from runbook.trouble import Cause
 from tests.activities.answering import Service, environment, service
 from tests.activities.performing import perform
@@ -102,9 +102,43 @@ async def test_failures_of_different_hosts_are_not_added_up(production: Producti
 
 
 async def test_failures_too_far_apart_are_borne(production: Production) -> None:
+    production.first.hears = lambda heard: setattr(heard, "health", (200 if heard.asked["/health"] % 3 else 500, ""))
+    found = await soak(production, order(lasts=4, every=0.4, failures=2, within=0.6))
+    assert found.failures == found.looks // 3 >= 2
+
+
+async def test_a_host_that_fails_to_the_end_is_not_well_however_far_apart_the_looks_are(
+    production: Production,
+) -> None:
+    """A plan from before such figures were refused, or looks that take much longer than usual."""
+    production.first.hears = lambda heard: setattr(heard, "health", (500 if heard.asked["/health"] > 1 else 200, ""))
+    with pytest.raises(Refused) as caught:
+        await soak(production, order(lasts=3, every=1, within=0.5))
+    assert caught.value.cause is Cause.UNHEALTHY
+    assert str(caught.value).startswith("127.0.0.1 failed the last 3 looks of a soak of 3 s; at last: ")
+    assert production.first.asked["/health"] == 4
+
+
+async def test_a_soak_too_short_for_the_failures_fails_when_every_look_did(production: Production) -> None:
+    production.second.health = (503, "no database")
+    with pytest.raises(
+        Refused, match=r"127\.0\.0\.2 failed the last 2 looks of a soak of 0\.1 s; at last: .*no database"
+    ):
+        await soak(production, order(lasts=0.1, every=0.1))
+
+
+async def test_a_host_that_came_back_is_well(production: Production) -> None:
+    production.first.hears = lambda heard: setattr(heard, "health", (500 if heard.asked["/health"] < 4 else 200, ""))
+    found = await soak(production, order(lasts=1.5, every=0.5, within=0.4))
+    assert found.failures == 3
+
+
+async def test_the_next_worker_knows_how_long_a_host_has_been_failing(production: Production) -> None:
     production.first.health = (500, "")
-    found = await soak(production, order(lasts=4, every=1, within=1.5))
-    assert found.failures == found.looks > 3
+    told = {"watched": 60.0, "looks": 9, "failures": 2, "recent": {}, "failing": {"127.0.0.1": 2}}
+    with pytest.raises(Refused, match="failed the last 3 looks"):
+        await soak(production, order(lasts=60), told=told)
+    assert (await soak(production, order(lasts=60), told={**told, "failing": {}})).failures == 3
 
 
 async def test_the_next_worker_goes_on_with_the_failures_and_the_time_of_the_last(production: Production) -> None:
@@ -137,11 +171,13 @@ async def test_time_without_a_worker_was_not_watched(production: Production) -> 
 async def test_what_was_seen_is_handed_on_in_the_heartbeats(production: Production) -> None:
     beats: list[Any] = []
     production.first.health = (500, "down")
-    await soak(production, order(lasts=1.0, failures=100, every=0.1), beats=lambda *details: beats.append(details))
+    with pytest.raises(Refused):
+        await soak(production, order(lasts=1.0, failures=100, every=0.1), beats=lambda *details: beats.append(details))
     last = beats[-1][0]
     assert last["watched"] > 0.5
     assert last["looks"] == last["failures"] >= 5
     assert list(last["recent"]) == ["127.0.0.1"]
+    assert last["failing"] == {"127.0.0.1": last["looks"]}
     assert "says 500 down" in last["recent"]["127.0.0.1"][0][1]
 
 
