@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from activities.errors import Refused
 from runbook.identifier import ProjectName, without_latest
+from runbook.names import lane_fault
 from runbook.project import Project, fingerprint
 
 _LARGEST = 256 * 1024
@@ -32,6 +33,7 @@ class Projects:
         self._folder = folder
 
     def names(self) -> list[str]:
+        """Those too that `load` refuses."""
         return sorted(path.stem for path in self._folder.glob("*.toml") if _is_name(path.stem))
 
     def load(self, name: str) -> ReadProject:
@@ -42,8 +44,10 @@ class Projects:
         """
         path = self._folder / f"{name}.toml"
         if not _is_name(name) or not path.is_file():
-            known = ", ".join(self.names()) or "none"
+            known = ", ".join(known for known in self.names() if not lane_fault(known)) or "none"
             raise Refused(f"there is no project {name!r}: {path} is not there; projects of this worker: {known}")
+        if fault := lane_fault(name):
+            raise Refused(f"{path.name}: {fault}")
         content = _content(path)
         project = parsed(content)
         if isinstance(project, Project):

@@ -27,6 +27,7 @@ _START = timedelta(seconds=10)
 
 def release(project: str, version: str, *, commit: str | None, reason: str, by: str | None, wait: bool) -> Work:
     """Checked here, before any connection. Raises Refusal."""
+    _lane_of_its_own(project)
     try:
         order = ReleaseOrder(project=project, version=version, commit=commit, requested_by=person(by), reason=reason)
     except ValidationError as error:
@@ -38,6 +39,7 @@ def rollback(project: str, *, to: str | None, reason: str, by: str | None, wait:
     """By hand; a release that holds the lane is told to roll back. Checked before any connection. Raises Refusal."""
     if not reason.strip():
         raise Refusal("a rollback needs its reason: say why with --reason, it goes into the postmortem")
+    _lane_of_its_own(project)
     try:
         order = RollbackOrder(project=project, to_version=to, requested_by=person(by), reason=reason)
     except ValidationError as error:
@@ -53,6 +55,12 @@ def rollback(project: str, *, to: str | None, reason: str, by: str | None, wait:
         return await follow(lane, (await lane.found()).run_id) if wait else told
 
     return work
+
+
+def _lane_of_its_own(project: str) -> None:
+    """Only where something begins: what was begun under such a name before can still be watched and ended."""
+    if fault := names.lane_fault(project):
+        raise Refusal(fault)
 
 
 def _begin(workflow: str, order: ReleaseOrder | RollbackOrder, title: str, *, wait: bool) -> Work:

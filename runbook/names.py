@@ -34,6 +34,8 @@ LABEL_DIGEST: Final = "runbook.digest"
 LABEL_RELEASE: Final = "runbook.release"
 LABEL_EPOCH: Final = "runbook.epoch"
 
+_ROLLBACK: Final = "-rollback"
+
 
 def lane(project: str) -> str:
     """The workflow ID under which everything that changes this project's production runs, one at a time."""
@@ -42,7 +44,15 @@ def lane(project: str) -> str:
 
 def rollback_lane(project: str) -> str:
     """The workflow ID of a rollback that a release started as its child."""
-    return f"release-{project}-rollback"
+    return lane(project) + _ROLLBACK
+
+
+def lane_fault(project: str) -> str | None:
+    """Why no project can have this name: its lane would be that of another one's rollbacks, which it would hold up."""
+    other = project.removesuffix(_ROLLBACK)
+    if other == project:
+        return None
+    return f"no project can be named {project!r}, for a rollback of {other} runs as {rollback_lane(other)}: rename its file"
 
 
 def drift_check(project: str) -> str:

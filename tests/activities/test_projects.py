@@ -110,6 +110,22 @@ def test_an_unknown_project_is_told_the_known_ones(tmp_path: Path) -> None:
         Projects(tmp_path).load("shpo")
 
 
+def test_a_project_whose_lane_is_that_of_anothers_rollback_is_refused_and_never_offered(tmp_path: Path) -> None:
+    for name in ("shop", "shop-rollback", "rollback", "rollback-shop"):
+        (tmp_path / f"{name}.toml").write_text(EXAMPLE)
+    projects = Projects(tmp_path)
+    with pytest.raises(Refused) as caught:
+        projects.load("shop-rollback")
+    assert str(caught.value) == (
+        "shop-rollback.toml: no project can be named 'shop-rollback', for a rollback of shop runs as "
+        "release-shop-rollback: rename its file"
+    )
+    with pytest.raises(Refused, match=r"projects of this worker: rollback, rollback-shop, shop$"):
+        projects.load("shpo")
+    assert "shop-rollback" in projects.names(), "the worker says at start what is wrong with it"
+    assert projects.load("rollback") == projects.load("rollback-shop")
+
+
 @pytest.mark.parametrize("name", ["../shop", "..", "", "shop.example", "a/b", "SHOP", "shop\0"])
 def test_a_name_leads_nowhere_but_into_the_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "projects").mkdir()

@@ -25,6 +25,7 @@ def prepare(project: str, version: str = "1.4.0", *, reason: str = "weekly", wai
         ("shop; reboot", "1.4.0", "is not a project name"),
         ("shop", "v1.4.0", "'v1.4.0' is not a semantic version"),
         ("shop", "latest", "'latest' is not a semantic version"),
+        ("shop-rollback", "1.4.0", "a rollback of shop runs as release-shop-rollback: rename its file"),
     ],
 )
 def test_a_name_or_version_of_the_wrong_form_is_refused_before_any_connection(
@@ -45,6 +46,11 @@ def test_a_short_commit_a_reason_of_two_lines_and_a_strange_name_are_named_toget
 def test_a_rollback_without_a_reason_is_refused() -> None:
     with pytest.raises(Refusal, match="--reason"):
         begin.rollback("shop", to=None, reason=" ", by="bob", wait=False)
+
+
+def test_a_rollback_in_the_lane_of_anothers_rollback_is_refused_before_any_connection() -> None:
+    with pytest.raises(Refusal, match="no project can be named 'shop-rollback'"):
+        begin.rollback("shop-rollback", to=None, reason="checkout fails", by="bob", wait=False)
 
 
 async def test_a_started_release_is_admitted_and_carries_who_asked_for_it(operator: Operator) -> None:
