@@ -49,8 +49,11 @@ def _readable_folder(path: Path) -> Path:
     return path
 
 
+def _folder(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
 def _own_folder(path: Path) -> Path:
-    path = path.expanduser().absolute()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -125,7 +128,20 @@ class StarterSettings(_Settings):
     user: Person | None = None
 
 
-class WorkerSettings(_Settings):
+class LedgerSettings(_Settings):
+    """Where the ledger is, for whoever only reads it: the folder is not made."""
+
+    state: Annotated[Path, AfterValidator(_folder)] = Field(
+        default=Path("~/.local/state/release-runbook"), validate_default=True
+    )
+    ledger: Annotated[SecretStr, AfterValidator(_ledger)] | None = None
+
+    @property
+    def ledger_url(self) -> SecretStr:
+        return self.ledger or SecretStr(f"sqlite:///{self.state / 'ledger.db'}")
+
+
+class WorkerSettings(LedgerSettings):
     """`grace` is how many seconds work under way may take to finish when the worker is asked to stop.
 
     With `deployment` and `build_id`, `versioning` says whether a release stays with the build that it began with
@@ -135,10 +151,9 @@ class WorkerSettings(_Settings):
     projects: Annotated[Path, AfterValidator(_readable_folder)] = Field(
         default=Path("deploy/projects"), validate_default=True
     )
-    state: Annotated[Path, AfterValidator(_own_folder)] = Field(
-        default=Path("~/.local/state/release-runbook"), validate_default=True
+    state: Annotated[Path, AfterValidator(_folder), AfterValidator(_own_folder)] = Field(
+        default=LedgerSettings.model_fields["state"].default, validate_default=True
     )
-    ledger: Annotated[SecretStr, AfterValidator(_ledger)] | None = None
     log_format: Literal["console", "json"] = "json"
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     grace: float = Field(default=25, ge=0, le=3600)
@@ -156,10 +171,6 @@ class WorkerSettings(_Settings):
     @property
     def patience(self) -> timedelta:
         return timedelta(seconds=self.grace)
-
-    @property
-    def ledger_url(self) -> SecretStr:
-        return self.ledger or SecretStr(f"sqlite:///{self.state / 'ledger.db'}")
 
     def secrets(self) -> dict[str, SecretStr]:
         """What must never be printed, by the variable it comes from."""

@@ -25,15 +25,25 @@ class Broken:
     why: str
 
 
+@dataclass(frozen=True)
+class Chain:
+    """What one look at the whole ledger found: how many rows hold, the newest one's hash, and where it breaks."""
+
+    rows: int
+    head: str
+    broken: Broken | None = None
+
+
 class Ledger:
     """`url`: `sqlite:////var/lib/runbook/ledger.db` for one machine's workers, `postgresql://…` for several.
 
-    The table is made at first use. Every method raises Unreachable when the database is locked, away or hangs: `wait` is
-    how many seconds another writer, a connection and an answer may take.
+    The table is made at first use, unless it is only looked at (not `writable`): then every method raises NoRows where
+    there is none. Every method raises Unreachable when the database is locked, away or hangs: `wait` is how many seconds
+    another writer, a connection and an answer may take.
     """
 
-    def __init__(self, url: str, wait: float = WAIT) -> None:
-        self._database = Database(url, wait)
+    def __init__(self, url: str | sa.URL, wait: float = WAIT, *, writable: bool = True) -> None:
+        self._database = Database(url, wait, writable=writable)
 
     async def keep(self, order: Order, entries: Sequence[Entry]) -> str:
         """Append the entries whose event is not there yet; gives the hash of the newest row."""
@@ -65,7 +75,11 @@ class Ledger:
 
         Rows cut off at the end leave no trace in the chain itself: give a `head` noted earlier, as releases carry it.
         """
-        return await self._read(lambda c: _first_broken(c, head))
+        return (await self.chain(head)).broken
+
+    async def chain(self, head: str | None = None) -> Chain:
+        """What `verify` found, and how much there was to find."""
+        return await self._read(lambda c: _followed(c, head))
 
     def close(self) -> None:
         self._database.close()
@@ -122,20 +136,26 @@ def _last(connection: sa.Connection) -> tuple[int, str]:
     return (found.seq, found.hash) if found else (0, BEGINNING)
 
 
-def _first_broken(connection: sa.Connection, head: str | None) -> Broken | None:
-    seq, previous, heads = 0, BEGINNING, {BEGINNING}
+def _followed(connection: sa.Connection, head: str | None) -> Chain:
+    seq, previous, is_there = 0, BEGINNING, head == BEGINNING
     everything = sa.select(ledger).order_by(ledger.c.seq).execution_options(yield_per=500)
     for found in connection.execute(everything).mappings():
-        row, seq = Row.read(found), seq + 1
-        if row.seq != seq:
-            return Broken(seq, f"row {seq} is missing: the next one is {row.seq}")
-        if row.previous != previous:
-            return Broken(seq, f"row {seq} does not follow the row before it")
-        if row.hash != row.sealed():
-            return Broken(seq, f"row {seq} was changed: its content is not what its hash says")
-        previous = row.hash
-        if row.hash == head:
-            heads.add(row.hash)
-    if head is not None and head not in heads:
-        return Broken(seq + 1, f"the rows up to {head[:12]}… are missing after row {seq}")
+        row = Row.read(found)
+        if why := _break(row, seq + 1, previous):
+            return Chain(seq, previous, Broken(seq + 1, why))
+        seq, previous = row.seq, row.hash
+        is_there = is_there or row.hash == head
+    if head is None or is_there:
+        return Chain(seq, previous)
+    return Chain(seq, previous, Broken(seq + 1, f"the rows up to {head[:12]}… are missing after row {seq}"))
+
+
+def _break(row: Row, seq: int, previous: str) -> str | None:
+    """Why this is not the row of this number after the one with this hash."""
+    if row.seq != seq:
+        return f"row {seq} is missing: the next one is {row.seq}"
+    if row.previous != previous:
+        return f"row {seq} does not follow the row before it"
+    if row.hash != row.sealed():
+        return f"row {seq} was changed: its content is not what its hash says"
     return None

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from activities.clients.ledger_table import create
+from activities.clients.ledger_reading import NoRows, looking_engine
+from activities.clients.ledger_table import create, ledger
 from activities.errors import Unreachable
 
 WAIT = 10.0
@@ -21,12 +22,14 @@ _WRITES = "ledger_writes"
 class Database:
     """Blocking, never for good: call it from a thread. The table is made at first use.
 
-    Trouble of any kind is raised as Unreachable.
+    Trouble of any kind is raised as Unreachable. Not `writable`: nothing is ever made or written, and where there is no
+    table NoRows is raised.
     """
 
-    def __init__(self, url: str, wait: float) -> None:
-        self._engine = _engine(url, wait)
+    def __init__(self, url: str | sa.URL, wait: float, *, writable: bool = True) -> None:
+        self._engine = _engine(url, wait, writable=writable)
         self._wait = wait
+        self._writable = writable
         self._ready = False
         self._preparing = threading.Lock()
 
@@ -55,11 +58,18 @@ class Database:
             raise exc.TimeoutError("another call still makes its table")
         try:
             if not self._ready:
-                with self._alone() as connection:
-                    create(connection)
+                self._make() if self._writable else self._look()
                 self._ready = True
         finally:
             self._preparing.release()
+
+    def _make(self) -> None:
+        with self._alone() as connection:
+            create(connection)
+
+    def _look(self) -> None:
+        if not sa.inspect(self._engine).has_table(ledger.name):
+            raise NoRows(f"there is no table of a ledger in {self._engine.url}")
 
     @contextmanager
     def _alone(self) -> Generator[sa.Connection]:
@@ -75,15 +85,16 @@ class Database:
         except (exc.DBAPIError, exc.TimeoutError) as error:
             cause = error.orig if isinstance(error, exc.DBAPIError) else error
             why = " ".join(str(cause).split())[:300]
-            raise Unreachable(
-                f"the ledger at {self._engine.url} can't be used: {why}; is it up and writable?"
-            ) from None
+            doubt = "is it up and writable?" if self._writable else "is it up, whole, and may this user read it?"
+            raise Unreachable(f"the ledger at {self._engine.url} can't be used: {why}; {doubt}") from None
 
 
-def _engine(url: str, wait: float) -> sa.Engine:
+def _engine(url: str | sa.URL, wait: float, *, writable: bool) -> sa.Engine:
     address = sa.make_url(url)
     if address.drivername in {"postgres", "postgresql"}:
         address = address.set(drivername="postgresql+psycopg")
+    if not writable:
+        return looking_engine(address, wait)
     if address.get_backend_name() == "postgresql":
         from activities.clients.ledger_postgresql import postgresql  # noqa: PLC0415 - its driver is an extra
 

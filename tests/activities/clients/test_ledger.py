@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from activities.clients.ledger import Ledger
+from activities.clients.ledger import Chain, Ledger
+from activities.clients.ledger_reading import NoRows, address_of
 from activities.clients.ledger_table import BEGINNING
 from activities.errors import Unreachable
 from deploy.ports import free_port
@@ -101,6 +102,21 @@ async def test_an_empty_ledger_holds(ledger: Ledger) -> None:
     assert await ledger.rows("shop") == []
     assert await ledger.verify() is None
     assert await ledger.head() == BEGINNING
+
+
+async def test_a_ledger_that_is_only_looked_at_is_neither_made_nor_written(url: str, ledger: Ledger) -> None:
+    address = address_of(url)
+    if address.get_backend_name() == "sqlite":
+        Path(str(address.database)).touch()
+    early, late = Ledger(address, writable=False), Ledger(address, writable=False)
+    with pytest.raises(NoRows, match="no table of a ledger"):
+        await early.chain()
+    head = await ledger.keep(order(), [entry("a"), entry("b")])
+    assert await late.chain() == Chain(2, head)
+    with pytest.raises(Unreachable, match=r"read-?only"):
+        await late.keep(order(), [entry("c")])
+    early.close()
+    late.close()
 
 
 async def test_each_row_carries_the_hash_of_the_one_before(ledger: Ledger) -> None:
