@@ -18,8 +18,9 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,\
   $(shell $(each) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(each))))
 
-# Only this act of the demo: `make demo ACT=2`.
+# Only this act of the demo: `make demo ACT=2`; and where it keeps everything: `make demo ROOT=/tmp/demo`.
 ACT ?=
+ROOT ?=
 # What `make test` runs: `make test TESTS=tests/runbook`, `make test ARGS='-k gate -x'`; in so many processes (0: in one,
 # as a debugger wants it), each with whole files, whose tests share what they start. PROGRAM_ENDINGS=40 looks at twice as many
 # ends of worker.py and starter.py.
@@ -50,10 +51,10 @@ $(READY): requirements.lock
 	@touch $@
 
 demo: $(READY) ## watch releases on this machine: Temporal, forge, registry and hosts included
-	$(PY) -m deploy.demo $(if $(ACT),--act $(ACT))
+	$(PY) -m deploy.demo $(if $(ACT),--act $(ACT)) $(if $(ROOT),--root $(ROOT))
 
 sandbox: $(READY) ## the same world, kept running for you to play with
-	$(PY) -m deploy.demo --keep
+	$(PY) -m deploy.demo --keep $(if $(ROOT),--root $(ROOT))
 
 test: $(READY) ## the whole suite; what this machine lacks is skipped with its reason
 	$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --max-worker-restart 0 -p tests.watched $(UNSKIPPED) --durations=15 $(ARGS) $(TESTS)

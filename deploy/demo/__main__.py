@@ -2,34 +2,45 @@
 
 import argparse
 import asyncio
-import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from deploy.demo.acts import Stage, first_act, second_act
+from deploy.demo.ground import ground
 from deploy.demo.house import CHECKOUT, House
 from deploy.demo.screen import Screen
 from process.ending import end
 
 ACTS = {1: first_act, 2: second_act}
+_INTERRUPTED = 130
+_A_DAY = 86_400
 
 
 def main() -> int:
     asked = _arguments().parse_args()
+    _end_as_by_ctrl_c()
     root = asked.root.absolute()
-    if root.exists():
-        shutil.rmtree(root)
     screen = Screen()
     try:
-        with House(root, pipeline_seconds=asked.pipeline_seconds) as house:
+        with ground(root), House(root, pipeline_seconds=asked.pipeline_seconds) as house:
             screen.say(f"Temporal's UI: {house.ui}   everything below: {root}")
             if asked.keep:
-                return asyncio.run(_keep(house, screen))
+                asyncio.run(_keep(house, screen))
             return asyncio.run(_play(house, screen, [asked.act] if asked.act else sorted(ACTS)))
     except RuntimeError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 0 if asked.keep else _INTERRUPTED
+
+
+def _end_as_by_ctrl_c() -> None:
+    """A closed terminal and SIGTERM end the whole house too; whoever said `nohup` wants it to stay."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 async def _play(house: House, screen: Screen, acts: list[int]) -> int:
@@ -43,7 +54,7 @@ async def _play(house: House, screen: Screen, acts: list[int]) -> int:
     return 0
 
 
-async def _keep(house: House, screen: Screen) -> int:
+async def _keep(house: House, screen: Screen) -> NoReturn:
     """Up until Ctrl-C, with a version to release."""
     await asyncio.to_thread(house.start_worker)
     await house.publish("1.0.0")
@@ -53,11 +64,8 @@ async def _keep(house: House, screen: Screen) -> int:
         "the sandbox is up; Ctrl-C ends it",
         f"{told}\n{play}\n\nTemporal's UI: {house.ui}\nForge: {house.facts.forge.url}",
     )
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    await ended.wait()
-    return 0
+    while True:
+        await asyncio.sleep(_A_DAY)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -65,7 +73,10 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--act", type=int, choices=sorted(ACTS), help="only this act; all when left out")
     parser.add_argument("--keep", action="store_true", help="play nothing, keep the house up")
     parser.add_argument(
-        "--root", type=Path, default=CHECKOUT / ".run" / "demo", help="made anew; what was there is gone"
+        "--root",
+        type=Path,
+        default=CHECKOUT / ".run" / "demo",
+        help="an empty folder, or one of an earlier demo, which is emptied",
     )
     parser.add_argument("--pipeline-seconds", type=float, default=4.0, help="how long the pipeline builds")
     return parser

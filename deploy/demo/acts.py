@@ -79,7 +79,8 @@ class Stage:
 
     async def _pause(self) -> None:
         if sys.stdin.isatty() and sys.stdout.isatty():
-            await asyncio.to_thread(input, "Press Enter to approve … ")
+            print("Press Enter to approve … ", end="", flush=True)
+            await _enter()
 
 
 async def first_act(stage: Stage) -> None:
@@ -154,6 +155,17 @@ def gate_text(board: str) -> str:
     """The part of the board between the gate's headline and the table of steps."""
     found = re.search(r"## ⚑ Gate.*?(?=\n\n\| )", board, re.DOTALL)
     return found[0] if found else board
+
+
+async def _enter() -> None:
+    """Until a line is there; not in a thread, which would wait for it even after Ctrl-C."""
+    loop, pressed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, pressed.set)
+    try:
+        await pressed.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    sys.stdin.readline()
 
 
 async def _slow_engine(admin: str) -> None:

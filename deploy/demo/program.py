@@ -5,10 +5,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
+from deploy.dying import dying_with_us
+
 _TERM_WITHIN = 20.0
+# What dies with us dies with the thread that started it: so one that stays starts them all.
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix="starts programs")
 
 
 class Process(Protocol):
@@ -25,7 +30,7 @@ class Process(Protocol):
 
 
 class Program:
-    """`log` is added to by every start, so that a killed program's last words stay."""
+    """`log` is added to by every start, so that a killed program's last words stay. It never outlives this process."""
 
     def __init__(self, name: str, words: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
         self.name = name
@@ -43,9 +48,12 @@ class Program:
 
     def begun(self) -> Process:
         """A new process of this program."""
+        return _STARTER.submit(self._begun).result()
+
+    def _begun(self) -> Process:
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                self._words,
+                dying_with_us(self._words),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

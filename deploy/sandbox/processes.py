@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 from pathlib import Path
 from typing import Self
 
+from deploy.dying import dying_with_us
 from deploy.sandbox.engine_command import MARK
 from deploy.sandbox.engine_logs import STDERR, STDOUT, ContainerLog
 
@@ -24,7 +24,7 @@ class Process:
     @classmethod
     async def spawn(cls, argv: list[str], cwd: Path, env: dict[str, str], log: ContainerLog) -> Self:
         process = await asyncio.create_subprocess_exec(
-            *_dying_with_us(argv),
+            *dying_with_us(argv),
             cwd=cwd,
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
@@ -72,9 +72,3 @@ def signal_number(name: str | None, default: int = signal.SIGTERM) -> int:
         return signal.Signals["SIG" + name.upper().removeprefix("SIG")]
     except KeyError:
         raise ValueError(f"Invalid signal: {name}") from None
-
-
-def _dying_with_us(argv: list[str]) -> list[str]:
-    # A hook between fork and exec would do the same but is unsafe in a program with threads.
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else argv
