@@ -1,5 +1,6 @@
 """The projects' files: one TOML a project in the worker's folder, every fault of it named at once with its path."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from activities.errors import Refused
+from activities.window import zone_of
 from runbook.identifier import ProjectName, without_latest
 from runbook.names import lane_fault
 from runbook.project import Project, fingerprint
 
 _LARGEST = 256 * 1024
 _NAME: TypeAdapter[str] = TypeAdapter(ProjectName)
+_BRACE = re.compile(r"\{[^{}]*\}?|\}")
 _SAID = {"extra_forbidden": "there is no such key", "missing": "is missing"}
 
 
@@ -84,6 +87,25 @@ def _unfit(project: Project) -> Iterator[tuple[str, str]]:
         yield "staging", why
     for key, why in project.production.soak.faults():
         yield f"production.soak.{key}", why
+    yield from _unfilled(project)
+    yield from _unknown_zone(project)
+
+
+def _unfilled(project: Project) -> Iterator[tuple[str, str]]:
+    """Every address of a service with a brace that nothing takes the place of: nobody would ever answer there."""
+    for name, table in (("staging", project.staging), ("production", project.production)):
+        for key, address in (("health", table.health), ("version", table.version)):
+            if left := _BRACE.search(address.replace("{host}", "").replace("{port}", "")):
+                yield f"{name}.{key}", f"{left[0]} stands for nothing: only {{host}} and {{port}} are each host's own"
+
+
+def _unknown_zone(project: Project) -> Iterator[tuple[str, str]]:
+    """A zone that the file names, even where no window needs it yet."""
+    if "zone" in project.gate.model_fields_set:
+        try:
+            zone_of(project.gate.zone)
+        except Refused as refused:
+            yield "gate.zone", str(refused).removeprefix("gate.zone: ")
 
 
 def _latest(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:

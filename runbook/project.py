@@ -106,9 +106,13 @@ class EnvironmentTable(Table):
     env_file: HostPath
     health: str = Field(
         default="https://{host}/health",
-        description="Scheme, host and port of staging's are what the smoke test gets as `--target`",
+        description="Where 200 says that the service is well; `{host}` and `{port}`, and nothing else in braces, stand for "
+        "each host's own. Scheme, host and port of staging's are what the smoke test gets as `--target`",
     )
-    version: str = "https://{host}/version"
+    version: str = Field(
+        default="https://{host}/version",
+        description="Where the service says its version; `{host}` and `{port}` as in `health`",
+    )
     stop_timeout: Span = timedelta(seconds=10)
     restart: Annotated[str, Field(pattern="^(no|unless-stopped|on-failure)$")] = "unless-stopped"
     health_deadline: Span = timedelta(minutes=5)

@@ -103,6 +103,35 @@ def test_a_soak_that_a_lasting_failure_ends_is_taken_and_so_is_none(soak: dict[s
     assert isinstance(parsed(changed({"production.soak": soak}).encode()), Project)
 
 
+@pytest.mark.parametrize(
+    ("key", "address", "left"),
+    [
+        ("production.health", "http://{hostname}:{port}/health", "{hostname}"),
+        ("production.version", "http://{host}:{prot}/version", "{prot}"),
+        ("staging.health", "http://{HOST}/health", "{HOST}"),
+        ("staging.version", "http://{host}/{}", "{}"),
+        ("production.health", "http://{host/health", "{host/health"),
+        ("production.health", "http://{host}}/health", "}"),
+    ],
+)
+def test_a_placeholder_that_stands_for_nothing_is_refused_before_anything_is_asked(
+    key: str, address: str, left: str
+) -> None:
+    """It was found after production had been swapped, and the rollback asked the same address for ever."""
+    assert faults(changed({key: address})) == [
+        f"{key}: {left} stands for nothing: only {{host}} and {{port}} are each host's own"
+    ]
+    table, name = key.split(".")
+    assert project(**{table: {name: address}}), "a plan in a history is past that"
+
+
+def test_a_zone_that_the_worker_does_not_know_is_refused_even_without_windows() -> None:
+    [fault] = faults(changed({"gate.zone": "Mars/Base"}))
+    assert fault.startswith("gate.zone: this worker knows no time zone 'Mars/Base': write it like Europe/Berlin")
+    assert isinstance(parsed(changed({"gate.zone": "Europe/Berlin"}).encode()), Project)
+    assert project(gate={"zone": "Mars/Base"}), "a plan in a history is past that"
+
+
 def test_an_unknown_project_is_told_the_known_ones(tmp_path: Path) -> None:
     for name in ("shop.toml", "blog.toml", "shop.example.toml", "notes.txt"):
         (tmp_path / name).write_text(EXAMPLE)
