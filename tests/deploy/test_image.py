@@ -7,11 +7,11 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.deploy.dockerfile import copied, instructions
 from tests.deploy.running import DEPLOY, ROOT, output_of
 from tests.programs import worker_process
 from tests.servers import TemporalServer
 
-DOCKERFILE = DEPLOY / "Dockerfile"
 # Leaves what the image has: the copied files, and the packages of the worker's lock alone. It is told the lock's names.
 ALONE = """
 import importlib.abc, importlib.metadata, json, os, re, runpy, sys
@@ -46,17 +46,6 @@ STARTED = f"""{ALONE}
 sys.argv = [os.path.join(folder, "worker.py")]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-
-
-def instructions() -> list[tuple[str, str]]:
-    lines = "\n".join(line for line in DOCKERFILE.read_text().splitlines() if not line.startswith("#"))
-    joined = re.sub(r"\\\n\s*", " ", lines)
-    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line)]
-
-
-def copied() -> set[str]:
-    words = [rest.split() for word, rest in instructions() if word == "COPY" and not rest.startswith("--from")]
-    return {source for sources in words for source in sources[:-1]}
 
 
 def test_it_runs_as_nobody_in_particular() -> None:
