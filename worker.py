@@ -65,6 +65,7 @@ from process.settings import BadSettings, WorkerSettings, together
 from process.stopping import Stopping
 from process.telemetry import worker_runtime
 from process.versioning import deployment_of
+from process.waiting import keep_counting
 from workflows.drift_check import DriftWorkflow
 from workflows.release import ReleaseWorkflow
 from workflows.rollback import RollbackWorkflow
@@ -109,16 +110,20 @@ async def work(settings: WorkerSettings, target: Target, runtime: Runtime, redac
         ThreadPoolExecutor(settings.max_activities + _SPARE_THREADS, thread_name_prefix="step")
     )
     secrets = functools.partial(known_secrets, settings.projects, read_secret)
-    learning = asyncio.create_task(keep_learning(redaction, secrets))
+    besides = [asyncio.create_task(keep_learning(redaction, secrets))]
     log.info("worker starts", temporal=str(target), task_queue=settings.task_queue, projects=str(settings.projects))
     try:
         client = await stopping.unless_asked(connect(target, program="worker", runtime=runtime))
         if client is not None:
+            if settings.metrics:
+                names = Projects(settings.projects).names
+                besides.append(asyncio.create_task(keep_counting(client, runtime.metric_meter, names)))
             await serve(settings, client, stopping, reach)
     except Exception:
         log.exception("the worker can't go on")
         return 1
-    learning.cancel()
+    for task in besides:
+        task.cancel()
     log.info("worker stopped")
     return 0
 

@@ -15,6 +15,7 @@ from console.moments import ago, clock
 from console.output import plain
 from console.refusal import checked
 from console.session import Session, Work
+from process.attributes import WAITING
 from runbook import names
 from runbook.identifier import ProjectName
 from runbook.status import Outcome
@@ -22,7 +23,6 @@ from runbook.status import Outcome
 _TYPES = " OR ".join(f"WorkflowType = '{name}'" for name in sorted(names.LANE_WORKFLOWS))
 # A run that went on in another is no release of its own.
 _RUNS = f"({_TYPES}) AND ExecutionStatus != 'ContinuedAsNew'"
-_WAITING = f"{names.SEARCH_NEEDS_PERSON} = true AND ExecutionStatus = 'Running'"
 _TEXTS = {
     "project": SearchAttributeKey.for_keyword(names.SEARCH_PROJECT),
     "version": SearchAttributeKey.for_keyword(names.SEARCH_VERSION),
@@ -78,7 +78,7 @@ def good_versions(project: str, limit: int) -> Work:
 async def _waiting(session: Session, limit: int) -> list[dict[str, Any]]:
     """Empty where the search attributes are not registered."""
     try:
-        return [_entry(run) async for run in _listed(session, _WAITING, limit)]
+        return [_entry(run) async for run in _listed(session, WAITING, limit)]
     except RPCError as error:
         if error.status is RPCStatusCode.INVALID_ARGUMENT:
             return []

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Final
 
 import structlog
 from temporalio.api.enums.v1 import IndexedValueType
@@ -24,6 +25,8 @@ OURS: Mapping[str, IndexedValueType.ValueType] = {
     names.SEARCH_OUTCOME: _KEYWORD,
     names.SEARCH_NEEDS_PERSON: _BOOL,
 }
+WAITING: Final = f"{names.SEARCH_NEEDS_PERSON} = true AND ExecutionStatus = 'Running'"
+"""Which runs need a person, as Temporal's list is asked for them."""
 
 
 async def ensure_search_attributes(client: Client) -> bool:

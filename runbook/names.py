@@ -27,6 +27,8 @@ SEARCH_VERSION: Final = "RunbookVersion"
 SEARCH_STAGE: Final = "RunbookStage"
 SEARCH_OUTCOME: Final = "RunbookOutcome"
 SEARCH_NEEDS_PERSON: Final = "RunbookNeedsPerson"
+AT_GATE: Final = "gate"
+"""What `RunbookStage` says while the gate waits."""
 
 LABEL_PROJECT: Final = "runbook.project"
 LABEL_VERSION: Final = "runbook.version"

@@ -50,7 +50,7 @@ class Gate:
     async def authorize(self, orders: Orders, candidate: Candidate) -> list[str]:
         """Who approved, once enough people did. Raises Stop when it is rejected or expires."""
         image, view = candidate.image, self._journal.status.gate or self._open(orders, candidate)
-        self._journal.stage("gate")
+        self._journal.stage(names.AT_GATE)
         if self._memory.reminded is None:
             self._announce(view)
         with Afterwards(lambda: self._close(view)):
