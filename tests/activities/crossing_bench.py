@@ -35,6 +35,7 @@ from tests.activities.host_bench import (
     swap_order,
     telling,
 )
+from tests.epochs import epoch_of, in_short
 
 T = TypeVar("T")
 PORT = 8080
@@ -179,9 +180,8 @@ class Behind:
         return dataclasses.replace(made, name=self.environment.container)
 
     async def seen(self) -> dict[str, Container]:
-        return {
-            c.name.replace(self.environment.container, "shop", 1): c for c in await self.bench.seen(self.environment)
-        }
+        seen = await self.bench.seen(self.environment)
+        return {in_short(c.name.replace(self.environment.container, "shop", 1)): c for c in seen}
 
     async def shape(self) -> dict[str, tuple[str, str]]:
         return {name: (c.id, c.state) for name, c in (await self.seen()).items()}
@@ -197,7 +197,7 @@ class Behind:
         seen = await self.seen()
         assert {name: c.state for name, c in seen.items()} == {"shop": "running", f"shop-old-{epoch}": "exited"}
         assert seen["shop"].labels["runbook.upstream"] == self.proxy.now.upstream
-        assert (seen["shop"].labels["runbook.epoch"], seen[f"shop-old-{epoch}"].id) == (str(epoch), kept)
+        assert (seen["shop"].labels["runbook.epoch"], seen[f"shop-old-{epoch}"].id) == (str(epoch_of(epoch)), kept)
         assert (await self.served(), self.proxy.unfit) == (image.tag, [])
 
 

@@ -33,6 +33,7 @@ from runbook.image import Image
 from runbook.message import ReleaseRef
 from runbook.project import EnvironmentTable
 from runbook.service import HostToPutBack, SwapToMake, WayBack
+from tests.epochs import epoch_of
 
 # Of this process alone: two test processes must not take each other's ports.
 ADDRESS = f"127.7.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
@@ -144,7 +145,7 @@ def ref(epoch: int, version: str = "1.1.0") -> ReleaseRef:
         version=version,
         workflow_id="release-shop",
         release=f"run-{epoch}",
-        epoch=epoch,
+        epoch=epoch_of(epoch),
         requested_by="alice",
     )
 

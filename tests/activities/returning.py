@@ -19,6 +19,7 @@ from tests.activities.host_bench import (
     swap_order,
     telling,
 )
+from tests.epochs import in_short
 
 
 async def lines() -> list[str]:
@@ -65,7 +66,8 @@ async def released(bench: Bench, environment: EnvironmentTable, old: Image | str
 
 
 async def shape(bench: Bench, environment: EnvironmentTable) -> dict[str, tuple[str, str]]:
-    return {c.name.replace(environment.container, "shop", 1): (c.id, c.state) for c in await bench.seen(environment)}
+    seen = await bench.seen(environment)
+    return {in_short(c.name.replace(environment.container, "shop", 1)): (c.id, c.state) for c in seen}
 
 
 async def assert_back(bench: Bench, environment: EnvironmentTable, before: str, epoch: int = 20) -> None:

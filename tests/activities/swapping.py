@@ -22,6 +22,7 @@ from tests.activities.host_bench import (
     swap_order,
     telling,
 )
+from tests.epochs import epoch_of, in_short
 
 
 async def lines() -> list[str]:
@@ -64,13 +65,13 @@ async def killed(
 
 
 async def names(bench: Bench, environment: EnvironmentTable) -> dict[str, str]:
-    return {c.name.replace(environment.container, "shop", 1): c.state for c in await bench.seen(environment)}
+    return {in_short(c.name.replace(environment.container, "shop", 1)): c.state for c in await bench.seen(environment)}
 
 
 async def assert_swapped(bench: Bench, environment: EnvironmentTable, image: Image, epoch: int, kept: str) -> None:
     assert await names(bench, environment) == {"shop": "running", f"shop-old-{epoch}": "exited"}
     serving, old = await bench.seen(environment)
     assert serving.labels["runbook.digest"] == image.digest
-    assert serving.labels["runbook.epoch"] == str(epoch)
+    assert serving.labels["runbook.epoch"] == str(epoch_of(epoch))
     assert old.id == kept
     assert (await answered(environment))["version"] == image.tag

@@ -8,14 +8,14 @@ import pytest
 from activities.clients.caddy import Traffic
 from activities.clients.engine_container import ContainerToCreate
 from activities.errors import Refused, Unreachable
-from activities.rehearsal import rehearsed
+from activities.family import labels
 from activities.swap import Swap
 from runbook.image import Image
 from runbook.proxy_table import Strategy
-from runbook.service import RollbackToRehearse
 from runbook.trouble import Cause
 from tests.activities.crossing_bench import Behind, Cut, lines, never
 from tests.activities.host_bench import ADDRESS, SETTLE, Bench, ref, swap_order
+from tests.epochs import epoch_of, in_full
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ async def test_a_request_without_end_is_not_waited_for_longer_than_allowed(
 
 async def test_a_later_run_at_the_proxy_is_left_alone(behind: Behind, old: Image, new: Image) -> None:
     await behind.swap(old, 10)
-    before, taken = await behind.shape(), Traffic(behind.proxy.now.upstream, 30, 1, "taken")
+    before, taken = await behind.shape(), Traffic(behind.proxy.now.upstream, epoch_of(30), 1, "taken")
     behind.proxy.now = taken
     with pytest.raises(Refused, match="taken by a later run") as refused:
         await behind.swap(new, 20)
@@ -240,10 +240,12 @@ async def test_a_later_run_at_the_proxy_is_left_alone(behind: Behind, old: Image
 async def test_a_later_run_on_the_engine_is_left_alone(behind: Behind, old: Image, new: Image) -> None:
     await behind.swap(old, 10)
     engine = behind.bench.engine
-    fence = ContainerToCreate(name="shop-fence-30", image=old.reference, labels={"runbook.epoch": "30"})
+    fence = ContainerToCreate(
+        name=in_full("shop-fence-30"), image=old.reference, labels=labels(ref(30), "shop", "", "")
+    )
     await engine.create(fence)
     before = (await behind.shape(), behind.proxy.now)
-    with pytest.raises(Refused, match="shop-fence-30") as refused:
+    with pytest.raises(Refused, match=in_full("shop-fence-30")) as refused:
         await behind.swap(new, 20)
     assert refused.value.cause is Cause.FENCED
     assert (await behind.shape(), behind.proxy.now) == before
@@ -261,28 +263,6 @@ async def test_an_address_that_the_host_does_not_let_us_reach_is_refused_before_
     with pytest.raises(Refused, match="does not forward"):
         await behind.swap(new, 20, inside=closed)
     assert (await behind.shape(), behind.proxy.sent) == (before, sent)
-
-
-async def test_a_rehearsal_goes_back_and_forth_behind_the_proxy(behind: Behind, old: Image, new: Image) -> None:
-    first = await behind.swap(old, 10)
-    staged = await behind.swap(new, 20)
-
-    async def answers(_: float) -> bool:
-        return await behind.served() == "v1.0.0"
-
-    order = RollbackToRehearse(
-        ref=ref(20),
-        environment=behind.environment,
-        host=ADDRESS,
-        image=new,
-        artifact=behind.bench.artifact(),
-        previous_id=staged.previous_id,
-    )
-    found = await rehearsed(await behind.means(20), order, answers)
-    assert found.seconds
-    seen = await behind.shape()
-    assert seen["shop-old-20"] == (first.container_id, "exited")
-    assert (await behind.served(), behind.proxy.unfit) == ("v1.1.0", [])
 
 
 async def test_where_there_is_a_proxy_its_address_is_never_taken_for_the_new_ones(behind: Behind, new: Image) -> None:

@@ -16,6 +16,7 @@ from runbook.project import EnvironmentTable
 from tests.activities.host_bench import ADDRESS, ENV_FILE, Bench, answered, host_bench, ref, write_env
 from tests.activities.performing import perform
 from tests.activities.swapping import swap
+from tests.epochs import in_full
 
 
 @pytest.fixture
@@ -152,9 +153,9 @@ async def test_a_second_one_beside_it_is_found_and_the_kept_one_is_none(
     await bench.legacy(environment, old)
     record = await left(bench, environment, new)
     assert await kinds(bench, environment, record) == []
-    beside = bench.environment("shop-old-10")
+    beside = bench.environment(in_full("shop-old-10"))
     engine = bench.engine
-    await engine.rename("shop-old-10", "shop-away")
+    await engine.rename(beside.container, "shop-away")
     await bench.legacy(beside, old)
     assert await kinds(bench, environment, record) == [DriftKind.SEVERAL]
 

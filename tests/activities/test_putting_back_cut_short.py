@@ -25,6 +25,7 @@ from tests.activities.host_bench import (
     together,
 )
 from tests.activities.returning import assert_back, put_back, recorded, released, shape, swap
+from tests.epochs import in_full
 
 # More calls than any put-back makes.
 MOST_CALLS = 20
@@ -129,9 +130,10 @@ async def test_a_stop_that_is_under_way_from_the_failed_release_does_not_end_wha
     back = await recorded(bench, environment)
     engine = bench.engine
     # The failed release got as far as the name; its stop reached the engine and is still working there.
-    await engine.rename(before, "shop-old-10")
-    await engine.set_restart("shop-old-10", "no")
-    stopping = asyncio.create_task(engine.stop("shop-old-10", environment.stop_timeout))
+    taken = in_full("shop-old-10")
+    await engine.rename(before, taken)
+    await engine.set_restart(taken, "no")
+    stopping = asyncio.create_task(engine.stop(taken, environment.stop_timeout))
     await put_back(bench, environment, back)
     await asyncio.gather(stopping, return_exceptions=True)
     await assert_back(bench, environment, before)
@@ -142,10 +144,10 @@ async def test_one_that_runs_without_the_name_is_stopped_before_it_is_started(be
     environment = bench.environment()
     before = await bench.legacy(environment, old)
     back = await recorded(bench, environment)
-    await bench.engine.rename(before, "shop-old-10")
+    await bench.engine.rename(before, in_full("shop-old-10"))
     bench.forget_requests()
     await put_back(bench, environment, back)
-    asked = [line.removeprefix("POST /containers/shop-back-20/") for line in bench.requests()]
+    asked = [line.removeprefix(f"POST /containers/{in_full('shop-back-20')}/") for line in bench.requests()]
     assert asked.index("stop") < asked.index("start")
     await assert_back(bench, environment, before)
 
@@ -178,9 +180,9 @@ async def test_a_fence_is_left_even_where_only_a_strangers_image_is(bench: Bench
     engine = bench.engine
     await put_back(bench, environment, WayBack(host=ADDRESS))
     assert set(await shape(bench, environment)) == {"shop-fence-20"}
-    fence = await engine.inspect("shop-fence-20")
+    fence = await engine.inspect(in_full("shop-fence-20"))
     assert fence.port_bindings in ({}, None)
-    with pytest.raises(Refused, match="shop-fence-20 of a later run"):
+    with pytest.raises(Refused, match=in_full("shop-fence-20 of a later run")):
         await swap(bench, environment, new)
     assert set(await shape(bench, environment)) == {"shop-fence-20"}
 

@@ -15,6 +15,7 @@ from runbook.image import Image
 from runbook.project import EnvironmentTable
 from runbook.service import RollbackToRehearse
 from runbook.trouble import Cause
+from tests.activities.crossing_bench import Behind
 from tests.activities.host_bench import (
     ADDRESS,
     SETTLE,
@@ -29,6 +30,7 @@ from tests.activities.host_bench import (
     together,
 )
 from tests.activities.performing import perform
+from tests.epochs import in_full
 
 
 @pytest.fixture
@@ -68,11 +70,9 @@ async def assert_staged(bench: Bench, environment: EnvironmentTable, kept: str) 
     """The candidate serves, and what ran before is kept for the next release."""
     seen = {c.name: c for c in await bench.seen(environment)}
     name = environment.container
-    assert {each: c.state for each, c in seen.items() if "fence" not in each} == {
-        name: "running",
-        f"{name}-old-10": "exited",
-    }
-    assert seen[f"{name}-old-10"].id == kept
+    old = in_full(f"{name}-old-10")
+    assert {each: c.state for each, c in seen.items() if "fence" not in each} == {name: "running", old: "exited"}
+    assert seen[old].id == kept
     assert (await answered(environment))["version"] == "v1.1.0"
 
 
@@ -111,6 +111,29 @@ async def test_a_version_before_that_does_not_answer_is_said_and_the_candidate_r
         await perform(group.rehearse, rehearsal(bench, environment, new, staged.previous_id))
     assert refused.value.cause is Cause.UNHEALTHY
     await assert_staged(bench, environment, before)
+
+
+async def test_a_rehearsal_goes_back_and_forth_behind_the_proxy(bench: Bench, old: Image, new: Image) -> None:
+    behind = Behind.of(bench)
+    first = await behind.swap(old, 10)
+    staged = await behind.swap(new, 20)
+
+    async def answers(_: float) -> bool:
+        return await behind.served() == "v1.0.0"
+
+    order = RollbackToRehearse(
+        ref=ref(20),
+        environment=behind.environment,
+        host=ADDRESS,
+        image=new,
+        artifact=bench.artifact(),
+        previous_id=staged.previous_id,
+    )
+    found = await rehearsed(await behind.means(20), order, answers)
+    assert found.seconds
+    seen = await behind.shape()
+    assert seen["shop-old-20"] == (first.container_id, "exited")
+    assert (await behind.served(), behind.proxy.unfit) == ("v1.1.0", [])
 
 
 async def test_killed_before_any_call_the_next_attempt_rehearses_to_the_end(

@@ -11,6 +11,7 @@ from activities.hosts import HostActivities
 from runbook.service import HealthToVerify, ImageToPull
 from tests.activities.host_bench import ADDRESS, SETTLE, Bench, answered, host_bench, ref, swap_order
 from tests.activities.performing import perform
+from tests.epochs import in_full, in_short
 
 # Long enough for the service to answer before its engine is asked, on a busy machine too.
 PATIENT = timedelta(seconds=20)
@@ -50,7 +51,7 @@ async def test_pull_swap_and_verification_of_a_host_take_a_dozen_round_trips(
     checked = {**common, "image": image, "container_id": swapped.container_id}
     await perform(group.verify, HealthToVerify.model_validate(checked))
     assert len(bench.requests()) <= 12, bench.requests()
-    names = {c.name: c.state for c in await bench.seen(environment)}
+    names = {in_short(c.name): c.state for c in await bench.seen(environment)}
     assert names == {"shop": "running", "shop-old-30": "exited"}
     assert (await answered(environment))["version"] == "v1.2.0"
 
@@ -59,7 +60,7 @@ async def test_a_service_that_does_not_answer_yet_is_watched_through_its_engine(
     environment = bench.environment()
     image = await bench.publish("1.0.0", "slow_start", seconds=2)
     made = await perform(HostActivities(bench.hosts, probe, SETTLE).swap, swap_order(environment, image, 10))
-    assert [asked for asked in bench.requests() if asked.endswith("/containers/shop-new-10/json")]
+    assert [asked for asked in bench.requests() if asked.endswith(f"/containers/{in_full('shop-new-10')}/json")]
     assert (await bench.shape(environment)) == {"shop": (made.container_id, "running")}
 
 

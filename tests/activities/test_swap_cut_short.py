@@ -27,6 +27,7 @@ from tests.activities.host_bench import (
     together,
 )
 from tests.activities.swapping import assert_swapped, killed, names, put_back, recorded, swap
+from tests.epochs import in_full
 
 # More calls than any swap makes: the last ones are whole attempts.
 MOST_CALLS = 16
@@ -83,7 +84,7 @@ async def test_a_new_one_that_ended_is_not_started_again_while_nothing_serves(be
     bench.forget_requests()
     with pytest.raises(Refused, match="serves again"):
         await swap(bench, environment, bad, 10)
-    assert not any("shop-new-10/start" in line for line in bench.requests())
+    assert not any(f"{in_full('shop-new-10')}/start" in line for line in bench.requests())
     assert (await engine.inspect("shop")).id == before
 
 

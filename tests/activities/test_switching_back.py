@@ -10,6 +10,7 @@ from runbook.service import WayBack
 from runbook.trouble import Cause
 from tests.activities.crossing_bench import Behind, Cut, sweep
 from tests.activities.host_bench import ADDRESS, Bench, Killed
+from tests.epochs import epoch_of
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ async def test_where_nothing_ran_before_nothing_runs_again(behind: Behind, new: 
     await behind.swap(new, 10)
     await behind.put_back(WayBack(host=ADDRESS), 20, failed=10)
     assert await behind.states() == {"shop-fence-20": "created"}
-    assert (await behind.served(), behind.proxy.now.epoch) == (None, 20)
+    assert (await behind.served(), behind.proxy.now.epoch) == (None, epoch_of(20))
 
 
 async def test_a_release_that_never_got_the_traffic_leaves_it_where_it_is(
@@ -175,7 +176,7 @@ async def test_one_whose_address_the_failed_one_has_is_started_after_it(behind: 
     wanted = await behind.same_address(new, label, 10)
     await made.create(wanted)
     await made.start("shop")
-    await behind.proxy.send(behind.proxy.now, label, 10)
+    await behind.proxy.send(behind.proxy.now, label, epoch_of(10))
     behind.proxy.unfit.clear()
     await behind.put_back(back, 20, failed=10)
     await assert_back(behind, before)

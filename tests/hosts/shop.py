@@ -35,6 +35,7 @@ from runbook.service import (
     WayBackToRecord,
 )
 from tests.activities.performing import perform
+from tests.epochs import epoch_of
 from tests.hosts.fleet import Fleet
 from tests.hosts.host import ENV_FILE, USER, Host
 from tests.hosts.registries import Registry
@@ -63,7 +64,7 @@ def ref(epoch: int, version: str = "1.1.0") -> ReleaseRef:
         version=version,
         workflow_id="release-shop",
         release=f"run-{epoch}",
-        epoch=epoch,
+        epoch=epoch_of(epoch),
         requested_by="alice",
     )
 

@@ -19,6 +19,7 @@ from deploy.sandbox.images_push import push_image
 from runbook.image import Image
 from runbook.trouble import Cause
 from tests.activities.performing import perform
+from tests.epochs import in_full
 from tests.hosts.caddy import Caddy, behind, unwatched
 from tests.hosts.host import Host
 from tests.hosts.images import quick
@@ -72,7 +73,10 @@ async def test_a_release_is_not_noticed_and_so_is_its_rollback(service: Service,
         assert await service.version() == "v4.1.0"
         name = service.environment.container
         states = {each: (c.id, c.state) for each, c in (await service.seen()).items()}
-        assert states == {name: (made.container_id, "running"), f"{name}-old-2": (first.container_id, "exited")}
+        assert states == {
+            name: (made.container_id, "running"),
+            in_full(f"{name}-old-2"): (first.container_id, "exited"),
+        }
         restored = await service.put_back(back, 3, failed=2)
         await service.healthy(old, 3, restored.container_id)
     assert await service.version() == "v4.0.0"
@@ -141,7 +145,7 @@ async def test_a_process_that_comes_back_to_life_at_its_switch_changes_nothing(
     late = Late(service.swap_order(new, 2, back), await calls_until_the_switch(service, new), SETTLE)
     try:
         assert await late.stopped()
-        assert f"{service.environment.container}-new-2" in await service.running()
+        assert in_full(f"{service.environment.container}-new-2") in await service.running()
         await service.swap(newer, 3, await service.way_back(3))
         before = await service.running()
         late.resume()
@@ -166,7 +170,7 @@ async def calls_until_the_switch(service: Service, image: Image) -> int:
     with pytest.raises(Refused, match="not now"):
         await perform(rehearsed.activities.swap, rehearsed.swap_order(image, 2))
     # The container that it made is made anew by the one that is late.
-    engine, name = await service.engine(), f"{service.environment.container}-new-2"
+    engine, name = await service.engine(), in_full(f"{service.environment.container}-new-2")
     await engine.stop(name, service.environment.stop_timeout)
     await engine.remove(name)
     return len(names)

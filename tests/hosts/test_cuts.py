@@ -12,6 +12,7 @@ from activities.hosts import HostActivities
 from runbook.image import Image
 from runbook.service import SwappedContainer, WayBack
 from tests.activities.performing import perform
+from tests.epochs import in_full
 from tests.hosts.host import Host
 from tests.hosts.shop import SETTLE, Content, Service, Shop
 from tests.hosts.stages import StagedHosts
@@ -119,7 +120,7 @@ async def mended(attempts: Sequence[Attempt], new: Image) -> None:
         assert await each.service.version() == "v1.1.0"
         assert list(await each.service.running()) == [name], each.before
         seen = await each.service.seen()
-        assert (seen[name].id, sorted(seen)) == (made.container_id, [name, f"{name}-old-2"]), each.before
+        assert (seen[name].id, sorted(seen)) == (made.container_id, [name, in_full(f"{name}-old-2")]), each.before
 
 
 async def at_last(each: Attempt, new: Image) -> SwappedContainer:

@@ -9,6 +9,7 @@ import pytest
 from activities.errors import Refused, Unreachable
 from runbook.image import Image
 from runbook.trouble import Cause
+from tests.epochs import in_full
 from tests.hosts.fleet import Fleet
 from tests.hosts.host import ENV_FILE, STRANGER, Host
 from tests.hosts.shop import Service, Shop
@@ -49,7 +50,7 @@ async def test_an_sshd_restarted_in_mid_swap_ends_in_a_swap(
     back = await service.way_back(2)
     swapping = asyncio.create_task(service.swap(new, 2, back))
     async with asyncio.timeout(20):
-        while f"{service.environment.container}-old-2" not in host.run("docker", "ps", "--all"):
+        while in_full(f"{service.environment.container}-old-2") not in host.run("docker", "ps", "--all"):
             assert not swapping.done()
             await asyncio.sleep(0.02)
     host.end_sshd()

@@ -9,6 +9,7 @@ from deploy.sandbox.images import ImageKind
 from runbook import names
 from runbook.image import Image
 from runbook.trouble import Cause
+from tests.epochs import epoch_of, in_full
 from tests.hosts.host import ENV_FILE, Host
 from tests.hosts.shop import Service, Shop
 
@@ -30,7 +31,7 @@ async def test_a_swap_serves_the_new_version_and_keeps_the_old_one_stopped(
     assert await service.version() == "v1.1.0"
     assert {key: (c.id, c.state) for key, c in seen.items()} == {
         name: (made.container_id, "running"),
-        f"{name}-old-2": (before, "exited"),
+        in_full(f"{name}-old-2"): (before, "exited"),
     }
     assert (back.container_id, back.digest, back.version) == (before, old.digest, "1.0.0")
     await service.healthy(new, 2, made.container_id)
@@ -63,7 +64,7 @@ async def test_the_container_carries_the_labels_and_the_policy(service: Service,
         names.LABEL_VERSION: "1.1.0",
         names.LABEL_DIGEST: new.digest,
     }
-    assert (labels[names.LABEL_RELEASE], labels[names.LABEL_EPOCH]) == ("run-7", "7")
+    assert (labels[names.LABEL_RELEASE], labels[names.LABEL_EPOCH]) == ("run-7", str(epoch_of(7)))
     assert (await (await service.engine()).inspect(made.container_id)).restart == "unless-stopped"
     host.kill_main_process(made.container_id)
     assert await service.version() == "v1.1.0"
@@ -112,7 +113,7 @@ async def test_the_kept_container_stays_down_when_the_engine_is_restarted(
     await asyncio.to_thread(host.restart_engine)
     assert await service.version() == "v1.1.0"
     assert (await service.serving()).id == made.container_id
-    assert (await service.seen())[f"{service.environment.container}-old-2"].id == before
+    assert (await service.seen())[in_full(f"{service.environment.container}-old-2")].id == before
     assert len(await service.running()) == 1
 
 
