@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.binding import performs
 from activities.errors import NotYet, Refused, StepError, Unreachable
+from activities.heartbeat import ended
 from runbook import steps
 from runbook.message import Order
 from runbook.record import Entry, NoticeToSend, ReminderToSend, SentNotice
@@ -71,7 +72,8 @@ class NoticeActivities:
         references = addressed(order)
         for reference in references:
             try:
-                await self._once(order, notice, reference, body)
+                # What was sent is kept as sent, also where a cancellation comes in between.
+                await ended(self._once(order, notice, reference, body))
             except StepError as trouble:
                 troubles.append(trouble)
         if troubles:

@@ -187,7 +187,7 @@ class WaitTable(Table):
 
 
 class NotifyTable(Table):
-    """apprise addresses; they carry tokens, so each is a secret reference."""
+    """apprise addresses, one in a secret; they carry tokens, so each is a secret reference."""
 
     on_call: list[SecretReference] = Field(min_length=1)
     approvers: list[SecretReference] = []

@@ -30,7 +30,7 @@ class Notifier:
         """Send to the address behind the secret reference.
 
         Raises:
-            Refused: the secret is missing, or is no address that apprise knows.
+            Refused: the secret is missing, or is not one address that apprise knows.
             Unreachable: the service did not take it.
         """
         address = read_secret(reference)
@@ -55,6 +55,13 @@ def _sent(address: SecretStr, reference: str, title: str, body: str) -> bool:
         raise Refused(
             f"secret {reference} is not one apprise address: write it like mailtos://… or slack://…, "
             "see the apprise page of the service",
+            cause=Cause.CREDENTIALS,
+        )
+    if len(target) > 1:
+        # When one of them fails, all that is known is that not all took it: the others would be told at each try.
+        raise Refused(
+            f"secret {reference} has {len(target)} apprise addresses: put one in it, and give each other one a secret of "
+            "its own in the project's file under notify",
             cause=Cause.CREDENTIALS,
         )
     return bool(target.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT))

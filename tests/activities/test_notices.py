@@ -1,3 +1,4 @@
+import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Generator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.clients.ledger import Ledger
 from activities.clients.notifier import Notifier
 from activities.errors import NotYet, Refused, StepError, Unreachable
+from activities.heartbeat import ended
 from activities.notices import NoticeActivities, addressed, notice_id
 from runbook.message import ReleaseRef
 from runbook.record import NoticeToSend, ReminderToSend
@@ -181,6 +183,48 @@ async def test_approvers_are_told_through_their_own_addresses_or_else_on_calls(
     assert (len(pager.taken), len(chat.taken)) == (0, 1)
     await group.tell(notice(tmp_path, "pager", to="approvers", key="without"))
     assert (len(pager.taken), len(chat.taken)) == (1, 1)
+
+
+class Slow:
+    """A notifier that has sent only later, also where nobody wants it any more: a thread can't be stopped."""
+
+    def __init__(self) -> None:
+        self.asked, self.answer, self.sent = asyncio.Event(), asyncio.Event(), 0
+
+    async def send(self, reference: str, title: str, body: str) -> None:
+        self.asked.set()
+        await ended(self._sent())
+
+    async def _sent(self) -> None:
+        await self.answer.wait()
+        self.sent += 1
+
+
+async def test_a_notice_that_is_under_way_when_its_step_is_cancelled_is_known_as_sent(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    slow = Slow()
+    group = NoticeActivities(slow, ledger)
+    telling = asyncio.ensure_future(group.tell(notice(tmp_path, "pager")))
+    await slow.asked.wait()
+    telling.cancel()
+    await asyncio.sleep(0)
+    slow.answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await telling
+    await group.tell(notice(tmp_path, "pager"))
+    assert slow.sent == 1
+
+
+async def test_a_notice_to_many_is_sent_to_no_more_of_them_once_it_is_cancelled(tmp_path: Path, ledger: Ledger) -> None:
+    slow = Slow()
+    telling = asyncio.ensure_future(NoticeActivities(slow, ledger).tell(notice(tmp_path, "pager", "chat")))
+    await slow.asked.wait()
+    telling.cancel()
+    slow.answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await telling
+    assert slow.sent == 1
 
 
 async def test_a_ledger_that_is_away_keeps_the_notice_from_being_sent_twice(tmp_path: Path, pager: Hook) -> None:

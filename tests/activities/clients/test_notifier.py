@@ -68,6 +68,35 @@ async def test_what_is_no_address_is_refused_and_stays_secret(
     assert TOKEN not in f"{caught.value!r} {caplog.text} {capfd.readouterr()}"
 
 
+@pytest.mark.parametrize("between", [", ", "\n", ";"])
+async def test_a_secret_with_several_addresses_is_refused_before_any_is_told(
+    pager: Hook, tmp_path: Path, between: str
+) -> None:
+    """Where one of them fails, the others would be told again and again: nobody knows which of them took it."""
+    secret = tmp_path / "on-call"
+    secret.write_text(f"{pager.address}{between}{pager.address}/second")
+    with pytest.raises(Refused, match=f"secret file:{secret} has 2 apprise addresses.*a secret of its own") as caught:
+        await Notifier().send(f"file:{secret}", "title", "body")
+    assert caught.value.cause is Cause.CREDENTIALS
+    assert TOKEN not in str(caught.value)
+    assert pager.taken == []
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "/?to=ann@example.net,bob@example.net",
+        "/?to=ann@example.net, bob@example.net",
+        "/ann@example.net/bob@example.net/?",
+    ],
+)
+async def test_one_address_of_several_recipients_is_one_address(tmp_path: Path, rest: str) -> None:
+    secret = tmp_path / "on-call"
+    secret.write_text(f"mailto://alice:{TOKEN}@127.0.0.1:{free_port()}{rest}&from=alice@example.net")
+    with pytest.raises(Unreachable, match="did not take the notice"):
+        await Notifier().send(f"file:{secret}", "title", "body")
+
+
 async def test_a_missing_secret_is_named(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=f"secret file:{tmp_path}/none can't be read"):
         await Notifier().send(f"file:{tmp_path}/none", "title", "body")
