@@ -17,6 +17,7 @@ from runbook.trouble import Cause
 
 LARGEST_BODY = 64 * 1024
 
+_CUT = f" (cut at {LARGEST_BODY // 1024} KiB, so not believed: make it shorter)"
 _WELL = frozenset({"ok", "healthy", "up", "pass"})
 _VERSION = re.compile(r"[\w.+-]{1,120}")
 _HEADERS = {
@@ -30,16 +31,20 @@ Body = dict[str, Any] | list[Any] | str | None
 
 @dataclass(frozen=True)
 class Answer:
-    """What an address answered: `body` is parsed where it is JSON, else text, None when empty; `ms` until it was read."""
+    """What an address answered: `body` is parsed where it is JSON, else text, None when empty; `ms` until it was read.
+
+    One that was `cut` says nothing for certain: what follows may be the status, or the rest of the version.
+    """
 
     status: int
     body: Body
     ms: float
+    cut: bool = False
 
     @property
     def healthy(self) -> bool:
-        """A plain 200; where its JSON states a `status`, that must be ok, healthy, up or pass in any case."""
-        if self.status != 200:
+        """A plain 200 that was read to its end; where its JSON states a `status`, that must be ok, healthy, up or pass in any case."""
+        if self.status != 200 or self.cut:
             return False
         if not isinstance(self.body, dict) or "status" not in self.body:
             return True
@@ -48,7 +53,7 @@ class Answer:
     @property
     def version(self) -> str | None:
         """The version a 200 states, exactly as it states it: JSON's `version`, or one word of plain text."""
-        if self.status != 200:
+        if self.status != 200 or self.cut:
             return None
         stated = self.body.get("version") if isinstance(self.body, dict) else self.body
         return stated if isinstance(stated, str) and _VERSION.fullmatch(stated) else None
@@ -63,7 +68,7 @@ class Answer:
         shown = self.body if isinstance(self.body, str) else json.dumps(self.body, separators=(",", ":"))
         text = " ".join(shown.split()) if self.body is not None else "(empty)"
         printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-        return f"{self.status} {printable}"[:200]
+        return f"{self.status}{_CUT if self.cut else ''} {printable}"[:200]
 
 
 class HttpProbe:
@@ -96,7 +101,7 @@ class HttpProbe:
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._within), self._client.stream("GET", url) as response:
-                content = await _bounded(response)
+                content, cut = await _bounded(response)
         except (TimeoutError, httpx.TimeoutException):
             raise self._silent(url) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -106,7 +111,7 @@ class HttpProbe:
         except httpx.RequestError as error:
             why = " ".join(str(error).split()) or type(error).__name__
             raise Unreachable(f"no answer from {url}: {why[:200]}; is the service up and the address right?") from None
-        return Answer(response.status_code, _parsed(content), (time.monotonic() - started) * 1000)
+        return Answer(response.status_code, _parsed(content), (time.monotonic() - started) * 1000, cut)
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -117,13 +122,14 @@ class HttpProbe:
         )
 
 
-async def _bounded(response: httpx.Response) -> bytes:
+async def _bounded(response: httpx.Response) -> tuple[bytes, bool]:
+    """As much of the body as is read, and whether there is more."""
     content = bytearray()
     async for chunk in response.aiter_bytes():
         content += chunk
-        if len(content) >= LARGEST_BODY:
-            break
-    return bytes(content[:LARGEST_BODY])
+        if len(content) > LARGEST_BODY:
+            return bytes(content[:LARGEST_BODY]), True
+    return bytes(content), False
 
 
 def _parsed(content: bytes) -> Body:

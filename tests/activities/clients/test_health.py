@@ -1,11 +1,13 @@
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import pytest
 
+from activities.answers import ask
 from activities.clients.health import LARGEST_BODY, Answer, HttpProbe
 from activities.errors import Refused, Unreachable
 from runbook.trouble import Cause
@@ -105,6 +107,34 @@ async def test_at_most_64_kib_of_a_body_are_read(probe: HttpProbe) -> None:
         answer = await probe.look(url)
     assert isinstance(answer.body, str)
     assert len(answer.body) == LARGEST_BODY
+    assert answer.cut
+
+
+@pytest.mark.parametrize("status", ["DOWN", "UP"])
+async def test_an_answer_that_was_cut_is_not_healthy_whatever_it_began_with(probe: HttpProbe, status: str) -> None:
+    body = json.dumps({"version": "v1.4.0", "status": status, "more": "x" * 70_000}).encode()
+    async with serving(saying(body)) as url:
+        answer = await probe.look(url)
+        seen = await ask(probe, url, url, "1.4.0")
+    assert (answer.cut, answer.healthy, answer.version) == (True, False, None)
+    assert answer.said.startswith("200 (cut at 64 KiB, so not believed: make it shorter) {")
+    assert seen.fault is not None
+    assert f"{url} says 200 (cut at 64 KiB" in seen.fault.what
+
+
+@pytest.mark.parametrize("less", [0, 1])
+async def test_an_answer_of_64_kib_is_whole(probe: HttpProbe, less: int) -> None:
+    body = json.dumps({"status": "ok", "more": ""})
+    body = body.replace('""', f'"{"x" * (LARGEST_BODY - len(body) - less)}"')
+    async with serving(saying(body.encode())) as url:
+        answer = await probe.look(url)
+    assert len(body) == LARGEST_BODY - less
+    assert (answer.cut, answer.healthy) == (False, True)
+
+
+async def test_a_version_that_was_cut_is_none(probe: HttpProbe) -> None:
+    async with serving(saying(b"v1.4.0" + b" " * LARGEST_BODY + b"-rc.1")) as url:
+        assert (await probe.look(url)).version is None
 
 
 async def test_a_refused_connection_is_unreachable_and_names_the_address(probe: HttpProbe) -> None:
