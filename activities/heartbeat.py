@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
@@ -21,17 +21,26 @@ _progress: ContextVar[list[Any] | None] = ContextVar("progress", default=None)
 
 
 def tell(*details: Any) -> None:
-    """Let the next heartbeats carry these details (JSON-able, small): the progress of this attempt."""
+    """Let the next heartbeats carry these details (JSON-able, small): the progress of this attempt.
+
+    What was handed on stays before them, also for the moment after which nobody is there to hand it on again; a table
+    that is told itself takes its place.
+    """
     held = _progress.get()
     if held is not None:
-        held[:] = details
+        held[:] = details if _table(details) else [*_table(held), *details]
 
 
 def hand_on(table: dict[str, Any]) -> None:
     """Let the next heartbeats carry this table first, as the next attempt reads it, beside what else is told."""
     held = _progress.get()
     if held is not None:
-        held[:] = [table, *(detail for detail in held if not isinstance(detail, dict))]
+        held[:] = [table, *held[len(_table(held)) :]]
+
+
+def _table(details: Sequence[Any]) -> list[Any]:
+    """What the next attempt would read of these: their first one where that is a table."""
+    return [detail for detail in details[:1] if isinstance(detail, dict)]
 
 
 async def rest(seconds: float) -> None:
