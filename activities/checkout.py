@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +35,27 @@ class Checkouts:
             Unreachable: the forge or the disk did not let us.
         """
         await in_thread(self._sweep)
-        place, lock = self._claim()
-        try:
-            folder = place / project.name
-            await self._git.check_out(project, forge, commit, folder)
-            yield folder
-        finally:
-            await in_thread(_remove, place)
-            os.close(lock)
+        with self._claimed() as place:
+            try:
+                folder = place / project.name
+                await self._git.check_out(project, forge, commit, folder)
+                yield folder
+            finally:
+                await in_thread(_remove, place)
 
-    def _claim(self) -> tuple[Path, int]:
+    @contextlib.contextmanager
+    def _claimed(self) -> Generator[Path]:
+        """A new place, held for the block however that ends: its removal may be cancelled too."""
         while True:
             place = self._folder / uuid.uuid4().hex
             lock = take(place.with_suffix(".lock"))
             if lock is not None:
-                place.mkdir()
-                return place, lock
+                break
+        try:
+            place.mkdir()
+            yield place
+        finally:
+            os.close(lock)
 
     def _sweep(self) -> None:
         """Remove what killed attempts left behind."""
@@ -58,8 +63,10 @@ class Checkouts:
         for path in self._folder.glob("*.lock"):
             lock = take(path)
             if lock is not None:
-                _remove(path.with_suffix(""))
-                os.close(lock)
+                try:
+                    _remove(path.with_suffix(""))
+                finally:
+                    os.close(lock)
 
 
 def _remove(place: Path) -> None:

@@ -1,6 +1,7 @@
 """Checkouts: clean, apart from each other, and gone afterwards."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,35 @@ async def test_a_cancelled_checkout_is_removed_too(origin: Origin, mine: GitClie
     with pytest.raises(asyncio.CancelledError):
         await task
     assert list((mine.folder / "checkouts").iterdir()) == []
+
+
+@pytest.mark.parametrize("turns", range(1, 6))
+async def test_a_checkout_that_is_cancelled_while_it_is_removed_lets_go_of_its_lock(
+    origin: Origin, mine: GitClient, turns: int
+) -> None:
+    inside, leave = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        async with Checkouts(mine).of(origin.project(), FORGE, origin.first):
+            inside.set()
+            await leave.wait()
+
+    task = asyncio.create_task(work())
+    await inside.wait()
+    assert locks_held(mine) == 1
+    leave.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert locks_held(mine) == 0
+    assert list((mine.folder / "checkouts").iterdir()) == []
+
+
+def locks_held(mine: GitClient) -> int:
+    """Descriptors of this process on locks of checkouts, of those removed as well."""
+    held = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            held += str(descriptor.readlink()).startswith(str(mine.folder / "checkouts"))
+    return held
