@@ -55,7 +55,7 @@ def start(
 def rollback(
     project: Project,
     reason: Reason = "",
-    to: Annotated[str | None, typer.Option(help="A released version; the last good one when left out")] = None,
+    to: Annotated[str | None, typer.Option(help="A version of --list; the last good one when left out")] = None,
     by: By = None,
     limit: Limit = 20,
     *,

@@ -96,7 +96,7 @@ class PlanningActivities:
         artifact = read.project.artifact
         image = Image(registry=artifact.registry, name=artifact.image, version=good.version, digest=good.digest)
         return RollbackPlan(
-            summary=f"back to {image.tag}, released {good.released_at}",
+            summary=f"back to {image.tag}, {good.past}",
             evidence=[image.reference, f"project's file {read.fingerprint}"],
             project=read.project,
             image=image,
@@ -132,13 +132,12 @@ class PlanningActivities:
 
     async def _good(self, wanted: RollbackOrder) -> GoodVersion:
         past = await self._past.history(wanted.project)
-        known = ", ".join(good.version for good in past.good_versions[:10]) or "none"
-        good = past.released(wanted.to_version) if wanted.to_version else past.before
+        good = past.known(wanted.to_version) if wanted.to_version else past.before
         if good is None:
             what = (
                 f"{wanted.to_version} was never released" if wanted.to_version else "no good version is before this one"
             )
-            raise Refused(f"{what}: name one as to_version that the ledger knows as released (it knows {known})")
+            raise Refused(f"{what}: name one as to_version that the ledger knows {_known(past)}")
         return good
 
     async def _no_rollback(self, project: str) -> None:
@@ -161,3 +160,16 @@ class PlanningActivities:
                 cause=Cause.TAG_MOVED,
             )
         return commit
+
+
+def _known(past: History) -> str:
+    """Where one can go, and what to do where that is not enough."""
+    released = ", ".join(good.version for good in past.good_versions[:10]) or "none"
+    ran = past.ran_before
+    if ran:
+        return f"as released (it knows {released}), or {ran.version}, {ran.past}"
+    return (
+        f"as released (it knows {released}). What ran before the first release is not on record as the same version and "
+        "digest on every host: release a version that is good, or start each host's kept container by hand "
+        "(docs/operations.md, Where a rollback by hand goes)"
+    )

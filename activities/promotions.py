@@ -25,14 +25,23 @@ class Promotions:
         """Whether one may have left production as nobody knows."""
         return bool(self._open)
 
-    def set_out(self, row: Row) -> None:
-        """It looked for the last time, or did, failed at or was cancelled in a swap."""
+    def knows(self, row: Row) -> bool:
+        """Whether the row is of a release that set out, or of the rollback that one started."""
+        return _is_rollback(row) or row.release in self._open or row.release in self._over
+
+    def set_out(self, row: Row) -> bool:
+        """It looked for the last time, or did, failed at or was cancelled in a swap.
+
+        True where what it found on the hosts is what an end in a known state had left there.
+        """
         # A row of an attempt that was cancelled may come late: what became of its run is known already.
         if row.release in self._over:
-            return
+            return False
+        is_first = not self._open
         self._open.setdefault(row.release, row.version)
         if row.action == steps.SWAP.name:
             self._swapped.add(row.release)
+        return is_first
 
     def all_over(self, row: Row) -> None:
         """This run gave every host what is known to be good."""

@@ -7,6 +7,7 @@ from activities.family import Family, Member, Names
 from activities.hosted_service import HostEngine
 from runbook.identifier import digest_of, version_of
 from runbook.service import WayBack, WayBackToRecord
+from runbook.way_back import lines_of
 
 _VERSION_LABEL = "org.opencontainers.image.version"
 
@@ -28,7 +29,7 @@ async def way_back(engine: HostEngine, order: WayBackToRecord) -> WayBack:
     digest, version = _digest(serving, image, repository), known_version(serving, image)
     return WayBack(
         summary=f"{order.host} runs {serving.told}, {serving.container.state}"[:149],
-        evidence=[f"{serving} {serving.container.short_id}", f"digest: {digest or 'none known'}"],
+        evidence=[f"{serving} {serving.container.short_id}", *lines_of(version, digest)],
         host=order.host,
         container_id=serving.id,
         container_name=serving.name,

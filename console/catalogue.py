@@ -8,7 +8,7 @@ from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from console.ending import ending
+from console.ending import Ending, ending
 from console.exit_status import ExitStatus
 from console.lane import Lane
 from console.moments import ago, clock
@@ -49,30 +49,49 @@ def runs(limit: int) -> Work:
 
 
 def good_versions(project: str, limit: int) -> Work:
-    """The versions that were released well, newest first, as far back as Temporal remembers."""
+    """The versions that were released well, newest first, as far back as Temporal remembers; then what ran before them."""
     checked(ProjectName, project)
 
     async def work(session: Session) -> ExitStatus:
         lane = Lane(session, project)
         query = f"WorkflowId = '{lane.workflow_id}' AND WorkflowType = '{names.RELEASE_WORKFLOW}'"
         entries: list[dict[str, Any]] = []
+        first: Ending | None = None
         async for run in _listed(session, f"{query} AND ExecutionStatus = 'Completed'", limit):
             ended = await ending(lane, await lane.found(run.run_id))
             if ended is not None and ended.outcome == Outcome.RELEASED:
-                entries.append(
-                    {
-                        "version": ended.version,
-                        "digest": ended.digest,
-                        "released": clock(run.close_time),
-                        "age": ago(run.close_time),
-                        "approved_by": ended.approvers,
-                    }
-                )
-        _show(session, entries, ("version", "digest", "released", "age", "approved_by"))
+                entries.append(_good_version(ended, run))
+                first = first or (ended if ended.ran_before else None)
+        if first is not None and first.ran_before not in {entry["version"] for entry in entries}:
+            entries.append(_before(first))
+        _show(session, entries, ("version", "digest", "released", "age", "approved_by", "note"))
         session.output.data(entries)
         return ExitStatus.GOOD
 
     return work
+
+
+def _good_version(ended: Ending, run: WorkflowExecution) -> dict[str, Any]:
+    return {
+        "version": ended.version,
+        "digest": ended.digest,
+        "released": clock(run.close_time),
+        "age": ago(run.close_time),
+        "approved_by": ended.approvers,
+        "note": "",
+    }
+
+
+def _before(first: Ending) -> dict[str, Any]:
+    """What production ran when nothing had been released: nobody approved it here."""
+    return {
+        "version": first.ran_before,
+        "digest": first.ran_digest,
+        "released": "",
+        "age": "",
+        "approved_by": "",
+        "note": "ran before the first release",
+    }
 
 
 async def _waiting(session: Session, limit: int) -> list[dict[str, Any]]:

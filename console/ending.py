@@ -17,7 +17,10 @@ _ORDER_REFUSED = "OrderRefused"
 
 @dataclass(frozen=True)
 class Ending:
-    """`outcome` is the run's own word, or how Temporal closed it; `summary` one line."""
+    """`outcome` is the run's own word, or how Temporal closed it; `summary` one line.
+
+    `ran_before` and `ran_digest` are what a first release found on every host.
+    """
 
     outcome: str
     summary: str
@@ -25,6 +28,8 @@ class Ending:
     version: str = ""
     digest: str = ""
     approvers: str = ""
+    ran_before: str = ""
+    ran_digest: str = ""
 
     def line(self, project: str) -> str:
         """For people."""
@@ -40,7 +45,8 @@ async def ending(lane: Lane, found: WorkflowExecutionDescription) -> Ending | No
         result: Any = plain(await lane.handle(found.run_id).result(follow_runs=False))
     except WorkflowFailureError as failure:
         return _failed(found, failure)
-    told = cast("dict[str, str]", result if isinstance(result, dict) else {})
+    told = _table(result)
+    ran = _table(told.get("ran_before"))
     outcome = told.get("outcome", "completed")
     return Ending(
         outcome=outcome,
@@ -49,7 +55,13 @@ async def ending(lane: Lane, found: WorkflowExecutionDescription) -> Ending | No
         version=told.get("version", ""),
         digest=told.get("digest", ""),
         approvers=", ".join(told.get("approvers", [])),
+        ran_before=ran.get("version", ""),
+        ran_digest=ran.get("digest", ""),
     )
+
+
+def _table(value: Any) -> dict[str, str]:
+    return cast("dict[str, str]", value if isinstance(value, dict) else {})
 
 
 def _failed(found: WorkflowExecutionDescription, failure: WorkflowFailureError) -> Ending:

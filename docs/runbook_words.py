@@ -7,7 +7,8 @@ from runbook import steps
 DONE: Mapping[str, str] = {
     steps.PLAN.name: "The project's file is valid, every secret it names is there, the version is a semantic version "
     "and the commit exists. The file is kept with the release as it was read, so a later edit changes nothing under way.",
-    steps.PLAN_ROLLBACK.name: "The version to return to is known to have been good, with its digest.",
+    steps.PLAN_ROLLBACK.name: "The version to return to is known to have been good, or to have run on every host before the "
+    "first release, with its digest.",
     steps.CI_GREEN.name: "Every status and every Actions run of the commit succeeded. None at all is not green.",
     steps.CHANGELOG.name: "The changelog has a section for the version, and it isn't empty.",
     steps.VERSION_BUMP.name: "Every file listed in `version_files` says exactly the version.",

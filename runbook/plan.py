@@ -16,12 +16,19 @@ class ReleaseToPlan(Order):
 
 
 class GoodVersion(Finding):
-    """A version whose release ended well, as the ledger remembers it."""
+    """A version whose release ended well, as the ledger remembers it.
+
+    Or the one that ran on every host before the first release: `released_at` is empty then, and nobody approved it here.
+    """
 
     version: Version
     digest: Digest
     released_at: str
     approved_by: list[str] = []
+
+    @property
+    def past(self) -> str:
+        return f"released {self.released_at}" if self.released_at else "which ran before the first release"
 
 
 class Plan(Finding):
@@ -60,7 +67,7 @@ class Plan(Finding):
 
 
 class RollbackToPlan(Order):
-    """`order.to_version` None means the last version whose release ended well, before the one that runs."""
+    """`order.to_version` None means the last good version before the one that runs."""
 
     order: RollbackOrder
 

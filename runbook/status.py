@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from runbook.message import Message
+from runbook.way_back import RanBefore
 
 
 class State(StrEnum):
@@ -151,12 +152,15 @@ class Status(BaseModel):
 
 
 class ReleaseResult(Message):
+    """`ran_before`: what a first release found on every host, which one can return to."""
+
     outcome: Outcome
     project: str
     version: str
     digest: str = ""
     summary: str = ""
     approvers: list[str] = []
+    ran_before: RanBefore | None = None
 
 
 class RollbackResult(Message):

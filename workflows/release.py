@@ -10,6 +10,7 @@ from runbook.continuation import Candidate
 from runbook.message import Finding
 from runbook.orders import Orders
 from runbook.status import Outcome, ReleaseResult
+from runbook.way_back import RanBefore, before_first
 from workflows.admission import admit_release
 from workflows.build import build
 from workflows.concurrency import side_by_side
@@ -27,6 +28,8 @@ from workflows.staging import Staging
 @workflow.defn(name=names.RELEASE_WORKFLOW)
 class ReleaseWorkflow(Lane):
     """One version of one project, from its commit to production."""
+
+    ran_before: RanBefore | None = None
 
     @workflow.init
     @undecoded
@@ -51,6 +54,7 @@ class ReleaseWorkflow(Lane):
             digest=self.journal.status.digest,
             summary=summary,
             approvers=self.approvers,
+            ran_before=self.ran_before,
         )
 
     async def release(self, orders: Orders) -> tuple[Outcome, str]:
@@ -103,6 +107,7 @@ class ReleaseWorkflow(Lane):
         await side_by_side(do(steps.PULL, orders.image_to_pull(host, image)) for host in production.hosts)
         await last_look.in_hours()
         ways_back = await side_by_side(do(steps.WAY_BACK, orders.way_back_to_record(host)) for host in production.hosts)
+        self.ran_before = before_first(ways_back, orders.plan.last_good)
 
         await last_look.confirm()
         if workflow.patched("on-call-hears-of-the-promotion"):

@@ -84,6 +84,19 @@ class World:
         )
         await self.ledger.keep(ReleaseToPlan(ref=ref(version), order=order_of(version)), [entry])
 
+    async def ran_before(self, version: str, *evidence: list[str]) -> None:
+        """What a release of this version found on its hosts, right before it swapped the first."""
+        rows = [
+            Entry(
+                event=f"{version}/{place}", actor="worker", action=action, place=place, outcome="done", evidence=lines
+            )
+            for action, place, lines in [
+                *(("way-back", f"production-{number}", lines) for number, lines in enumerate(evidence, start=1)),
+                ("drift", "", []),
+            ]
+        ]
+        await self.ledger.keep(ReleaseToPlan(ref=ref(version), order=order_of(version)), rows)
+
 
 def ref(version: str) -> ReleaseRef:
     return ReleaseRef(

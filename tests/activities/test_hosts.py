@@ -13,6 +13,7 @@ from runbook.image import Image
 from runbook.project import EnvironmentTable
 from runbook.service import HostToProbe, ImageToPull, LogsToFetch, WayBackToRecord
 from runbook.trouble import Cause
+from runbook.way_back import RanBefore
 from tests.activities.host_bench import (
     ADDRESS,
     ENV_FILE,
@@ -127,6 +128,7 @@ async def test_the_way_back_after_our_own_swap_is_still_what_ran_before(
     order = WayBackToRecord(**common(environment), artifact=bench.artifact())
     back = await perform(group.record_way_back, order)
     assert (back.container_id, back.version) == (before, "1.0.0")
+    assert RanBefore.read(back.evidence) == RanBefore(version="1.0.0", digest=old.digest)
 
 
 async def test_the_way_back_of_an_image_with_several_digests_is_the_one_it_was_created_with(

@@ -5,9 +5,10 @@ import asyncio
 from console import begin, catalogue, look
 from console.exit_status import ExitStatus
 from runbook import names, steps
+from runbook.plan import GoodVersion
 from runbook.trouble import Cause
 from tests.operators import Operator
-from tests.projects import DIGEST
+from tests.projects import DIGEST, OLD_DIGEST
 from tests.workflows.crew import failing
 
 
@@ -120,8 +121,27 @@ async def test_the_versions_one_can_go_back_to_are_those_that_were_released(oper
     async with asyncio.timeout(20):
         while True:
             said = await operator.does(lambda: catalogue.good_versions(operator.project, 20), json=True)
-            if len(said.data) == 2:
+            if len(said.data) == 3:
                 break
             await asyncio.sleep(0.1)
-    assert [entry["version"] for entry in said.data] == ["1.5.0", "1.4.0"]
-    assert {entry["digest"] for entry in said.data} == {DIGEST}
+    *released, before = said.data
+    assert [entry["version"] for entry in released] == ["1.5.0", "1.4.0"]
+    assert {entry["digest"] for entry in released} == {DIGEST}
+    assert {entry["note"] for entry in released} == {""}
+    # The crew's hosts ran it, and its ledger knows no release before.
+    assert (before["version"], before["digest"], before["approved_by"]) == ("1.3.0", OLD_DIGEST, "")
+    assert before["note"] == "ran before the first release"
+    shown = await operator.does(lambda: catalogue.good_versions(operator.project, 20))
+    assert "ran before the first release" in shown.out
+
+
+async def test_a_version_that_was_released_is_not_listed_as_what_ran_before(operator: Operator) -> None:
+    operator.crew.last_good = GoodVersion(version="1.3.0", digest=OLD_DIGEST, released_at="2026-01-01T00:00:00Z")
+    await started(operator)
+    await operator.until_the_gate()
+    await operator.approve()
+    await operator.client.get_workflow_handle(names.lane(operator.project)).result()
+    async with asyncio.timeout(20):
+        while not (said := await operator.does(lambda: catalogue.good_versions(operator.project, 20), json=True)).data:
+            await asyncio.sleep(0.1)
+    assert [entry["version"] for entry in said.data] == ["1.4.0"]

@@ -13,6 +13,7 @@ from runbook.service import WayBack
 from runbook.status import Outcome, State
 from runbook.step import Step
 from runbook.trouble import Cause
+from runbook.way_back import RanBefore
 from tests.activities.keeping import Kept
 from tests.projects import DIGEST, OLD_DIGEST, project
 from tests.workflows.conftest import LaneOfTests
@@ -171,6 +172,27 @@ async def test_a_fleet_that_was_mixed_before_returns_to_the_last_good_version(la
     put_back = lane.crew.of(steps.PUT_BACK, FIRST)[0].order.way_back
     assert (put_back.container_id, put_back.digest) == (None, OLD_DIGEST)
     assert set(lane.crew.fleet.values()) == {OLD_DIGEST}
+
+
+async def test_a_first_release_tells_what_every_host_ran_before(lane: LaneOfTests) -> None:
+    first = await lane.result(await lane.approved())
+    assert first.ran_before == RanBefore(version="1.3.0", digest=OLD_DIGEST)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        WayBack(host=SECOND, container_id="other", digest=DIGEST, version="1.3.9"),
+        WayBack(host=SECOND, container_id="unknown", image_id="i"),
+        WayBack(host=SECOND),
+    ],
+)
+async def test_hosts_that_ran_different_ones_leave_a_first_release_nothing_to_tell(
+    lane: LaneOfTests, found: WayBack
+) -> None:
+    lane.crew.at(steps.WAY_BACK, answering(found), SECOND)
+    result = await lane.result(await lane.approved())
+    assert (result.outcome, result.ran_before) == (Outcome.RELEASED, None)
 
 
 async def test_the_board_tells_what_was_not_reached(lane: LaneOfTests) -> None:
