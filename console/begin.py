@@ -4,25 +4,23 @@ import asyncio
 from datetime import timedelta
 
 from pydantic import ValidationError
-from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from console.decide import instruct
+from console.doubt import done, told_by
 from console.ending import ending
 from console.exit_status import ExitStatus
 from console.follow import conclude, follow
 from console.lane import Lane
 from console.refusal import Refusal, refuse
 from console.session import Session, Work, is_passing, person
+from console.start import Start
 from runbook import names
 from runbook.message import ReleaseOrder, RollbackOrder
 from runbook.status import Status
-from runbook.step import TASK_WITHIN
 
 _LOOK_EVERY = timedelta(seconds=0.2)
 _FIRST_DOUBT = timedelta(seconds=2)
-_START = timedelta(seconds=10)
 
 
 def release(project: str, version: str, *, commit: str | None, reason: str, by: str | None, wait: bool) -> Work:
@@ -52,7 +50,8 @@ def rollback(project: str, *, to: str | None, reason: str, by: str | None, wait:
         if to is not None or not await lane.is_releasing():
             return await start(session)
         told = await instruction(session)
-        return await follow(lane, (await lane.found()).run_id) if wait else told
+        with done(f"{names.ROLL_BACK}: it was heard: {told_by(project)} how it stands"):
+            return await follow(lane, (await lane.found()).run_id) if wait else told
 
     return work
 
@@ -66,42 +65,19 @@ def _lane_of_its_own(project: str) -> None:
 def _begin(workflow: str, order: ReleaseOrder | RollbackOrder, title: str, *, wait: bool) -> Work:
     async def work(session: Session) -> ExitStatus:
         lane = Lane(session, order.project)
-        run_id = await _started(lane, workflow, order, title)
+        run_id = await Start(lane, workflow, order, title).run_id()
         session.output.say(f"{title}: started as {lane.workflow_id}, run {run_id}")
-        status = await _admitted(lane, run_id)
-        if isinstance(status, ExitStatus):
-            return status
-        if wait:
-            return await follow(lane, run_id)
+        with done(f"{title}: it was started: {told_by(order.project)} how it stands"):
+            status = await _admitted(lane, run_id)
+            if isinstance(status, ExitStatus):
+                return status
+            if wait:
+                return await follow(lane, run_id)
         session.output.say(f"admitted: {len(status.rows)} steps ahead; follow it with `watch {order.project}`")
         session.output.data(status.model_dump(mode="json"))
         return ExitStatus.GOOD
 
     return work
-
-
-async def _started(lane: Lane, workflow: str, order: ReleaseOrder | RollbackOrder, title: str) -> str:
-    """The run's id. Raises Refusal when somebody else holds the lane."""
-    by = f"{title}, asked for by {order.requested_by}"
-    try:
-        handle = await lane.session.client.start_workflow(
-            workflow,
-            order,
-            id=lane.workflow_id,
-            task_queue=lane.session.task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            task_timeout=TASK_WITHIN,
-            static_summary=by[:200],
-            static_details=f"{by}\n\n{order.reason}" if order.reason else by,
-            rpc_timeout=_START,
-        )
-    except WorkflowAlreadyStartedError:
-        raise Refusal(
-            f"{await lane.holder()}; nothing was started: `watch {order.project}`, or `abort` or `roll-back` it"
-        ) from None
-    run_id = handle.result_run_id or handle.first_execution_run_id
-    assert run_id is not None, "a started workflow has a run"  # noqa: S101 - Temporal's answer always carries it
-    return run_id
 
 
 async def _admitted(lane: Lane, run_id: str) -> Status | ExitStatus:

@@ -1,29 +1,20 @@
 """Sends a person's word to a run and says what became of it."""
 
 import sys
-import uuid
-from datetime import timedelta
-from typing import Any
 
 import typer
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowUpdateFailedError
-from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as Unanswered
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import WorkflowExecutionDescription
 
 from console.board import board
 from console.exit_status import ExitStatus
 from console.lane import Lane, doing
-from console.output import plain
 from console.refusal import Refusal, checked
 from console.session import Session, Work, person
 from console.signing import signed
-from runbook import names
+from console.word import Word
 from runbook.decision import Verdict
 from runbook.identifier import Digest, ProjectName
 from runbook.status import GateView, Status
-
-_ANSWER = timedelta(seconds=10)
-_TRIES = 3
 
 
 def judge(
@@ -38,12 +29,12 @@ def judge(
     async def work(session: Session) -> ExitStatus:
         lane = Lane(session, project)
         run = await lane.running()
-        payload = {"decision": decision, "by": who, "digest": digest, "comment": comment, "signature": None}
+        payload = {"by": who, "digest": digest, "comment": comment, "signature": None}
         if digest is None or key is not None:
             status, gate = await open_gate(lane, run)
             payload["digest"] = _meant(lane, gate, decision, digest)
             payload["signature"] = signed(status, gate, decision, who, key) if key else None
-        return _told(lane, decision, await _answer(lane, run.run_id, payload))
+        return _told(lane, decision, await Word(lane, run.run_id, decision, payload).answer())
 
     return work
 
@@ -56,9 +47,10 @@ def instruct(project: str, instruction: str, *, reason: str, step: str | None, b
     async def work(session: Session) -> ExitStatus:
         lane = Lane(session, project)
         run = await lane.running()
+        word = Word(lane, run.run_id, instruction, payload)
         if await lane.has_worker():
-            return _told(lane, instruction, await _answer(lane, run.run_id, {"decision": instruction, **payload}))
-        await lane.handle(run.run_id).signal(instruction, payload, rpc_timeout=_ANSWER)
+            return _told(lane, instruction, await word.answer())
+        await word.leave()
         session.output.say(f"{instruction}: sent, and heard as soon as a worker runs; {lane.no_worker()}")
         session.output.data({"accepted": None, "why": "sent; no worker runs now"})
         return ExitStatus.GOOD
@@ -89,34 +81,6 @@ def _meant(lane: Lane, gate: GateView, decision: str, digest: str | None) -> str
     if not typer.confirm("exactly this?"):
         raise Refusal("nothing was decided")
     return gate.digest
-
-
-async def _answer(lane: Lane, run_id: str, payload: dict[str, Any]) -> Verdict:
-    """What the run says to it. One id for all tries, so that it is heard once."""
-    update_id = uuid.uuid4().hex
-    for _ in range(_TRIES):
-        try:
-            answer: Any = await lane.handle(run_id).execute_update(  # pyright: ignore[reportUnknownMemberType] - the SDK's overload
-                names.DECIDE, payload, id=update_id, rpc_timeout=_ANSWER
-            )
-            return Verdict.model_validate(plain(answer))
-        except Unanswered:
-            lane.session.output.remark("no answer yet, asking again")
-        except WorkflowUpdateFailedError as error:
-            return Verdict(accepted=False, why=plain(str(error.cause or error)))
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND and error.status is not RPCStatusCode.FAILED_PRECONDITION:
-                raise
-            run_id = await _gone_on_in(lane, run_id)
-    raise Refusal(f"nobody answered; see `status {lane.project}` before you send it again: {lane.no_worker()}")
-
-
-async def _gone_on_in(lane: Lane, run_id: str) -> str:
-    """The run that hears it, where this one could not: a gate may just have gone on in a new one. Raises Refusal."""
-    found = await lane.found(run_id)
-    if found.status is not WorkflowExecutionStatus.RUNNING:
-        raise Refusal(f"{lane.project}: the run ended meanwhile, see `status {lane.project}`")
-    return found.run_id
 
 
 def _told(lane: Lane, decision: str, verdict: Verdict) -> ExitStatus:

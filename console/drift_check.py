@@ -9,6 +9,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from console import drift_schedule
+from console.doubt import in_doubt
 from console.drift_schedule import DriftSchedule
 from console.drift_view import drift_table
 from console.ending import ending
@@ -45,7 +46,8 @@ def check(project: str, *, by: str | None, every: str | None) -> Work:
         if report is None:
             return ExitStatus.GOING_ON
         if span is not None:
-            await schedule.switch_on(span, order)
+            with in_doubt(f"the schedule may be on: `python starter.py drift {project}` tells"):
+                await schedule.switch_on(span, order)
         return await _shown(session, schedule, report)
 
     return work
@@ -58,7 +60,8 @@ def switch_off(project: str, every: str | None) -> Work:
         raise Refusal("--every switches the schedule on and --off switches it off: give one of them")
 
     async def work(session: Session) -> ExitStatus:
-        was_on = await DriftSchedule(session, project).switch_off()
+        with in_doubt(f"the schedule may be off: `python starter.py drift {project}` tells"):
+            was_on = await DriftSchedule(session, project).switch_off()
         session.output.say(f"drift of {project}: the schedule {'is switched off' if was_on else 'was not on'}")
         session.output.data({"project": project, "schedule": None, "was_on": was_on})
         return ExitStatus.GOOD

@@ -33,7 +33,7 @@ _MEANINGS = {
     ExitStatus.EXPIRED: "the gate expired",
     ExitStatus.ABORTED: "aborted or cancelled",
     ExitStatus.ROLLED_BACK: "the release was rolled back",
-    ExitStatus.GOING_ON: "still going on, or waiting for a worker",
+    ExitStatus.GOING_ON: "still going on, waiting for a worker, or it is not known whether what was sent was heard",
     ExitStatus.DRIFTED: "drift: a production host is no longer what the last release left",
     ExitStatus.UNKNOWN: "no drift seen, but not every production host could be looked at",
     ExitStatus.INTERRUPTED: "interrupted at the keyboard: what was started goes on",

@@ -25,9 +25,10 @@ show_tracebacks: ContextVar[bool] = ContextVar("show_tracebacks", default=False)
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait: for one answer of a run, and for a started run's plan."""
+    """How long to wait: for one answer of a run, for a start or a word to be taken, and for a started run's plan."""
 
     answer: timedelta = timedelta(seconds=5)
+    taken: timedelta = timedelta(seconds=10)
     plan: timedelta = timedelta(seconds=30)
 
 

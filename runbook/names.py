@@ -19,6 +19,8 @@ REMIND: Final = "remind"
 SIGNALS: Final = (APPROVE, REJECT, RETRY, ABORT, ROLL_BACK, REMIND)
 DECIDE: Final = "decide"
 
+MEMO_START: Final = "start"
+
 STATUS: Final = "status"
 BOARD: Final = "board"
 

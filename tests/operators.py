@@ -59,6 +59,7 @@ class Operator:
     crew: Crew = field(default_factory=lambda: Crew(project(production={"soak": {"lasts": "0s"}})))
     screen: io.StringIO = field(default_factory=io.StringIO)
     release: type[ReleaseWorkflow] = ReleaseWorkflow
+    patience: Patience = _PATIENCE
 
     async def does(self, prepare: Callable[[], Work], *, json: bool = False) -> Said:
         """As `session.perform` does it, in this event loop."""
@@ -110,7 +111,7 @@ class Operator:
         await handle.signal("approve", {"by": "alice", "digest": DIGEST})
 
     def _session(self, output: Output) -> Session:
-        return Session(self.client, self.target, self.queue, output, _PATIENCE)
+        return Session(self.client, self.target, self.queue, output, self.patience)
 
 
 def _terminal(stream: io.StringIO) -> Console:

@@ -71,6 +71,7 @@ def test_the_names_of_workflows_messages_and_queries_are_frozen() -> None:
     assert names.TASK_QUEUE == "release-runbook"
     assert names.SIGNALS == ("approve", "reject", "retry", "abort", "roll_back", "remind")
     assert (names.DECIDE, names.STATUS, names.BOARD) == ("decide", "status", "board")
+    assert names.MEMO_START == "start"
     assert names.lane("shop") == "release-shop"
     assert names.rollback_lane("shop") == "release-shop-rollback"
     assert names.drift_check("shop") == "drift-shop"
