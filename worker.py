@@ -1,5 +1,6 @@
 """The worker: settings, clients, groups, Worker, in this order. Everything else is given what it needs; only this constructs."""
 
+import argparse
 import asyncio
 import functools
 import sys
@@ -72,6 +73,14 @@ from workflows.rollback import RollbackWorkflow
 
 log = structlog.stdlib.get_logger()
 
+_ABOUT = (
+    "The worker that performs releases: it serves one task queue of Temporal until SIGTERM or SIGINT asks it to stop."
+)
+_SETTINGS = (
+    "It takes no words. Its settings come from RUNBOOK_* variables, and where Temporal is from TEMPORAL_*: "
+    "see docs/operations.md and deploy/env.example. Exit status: 0 stopped cleanly, 1 something fatal, "
+    "2 wrong settings or words."
+)
 _SPARE_THREADS = 8
 _SECOND = timedelta(seconds=1)
 
@@ -88,8 +97,9 @@ class Reach:
     around: Callable[[StepInterceptor], Sequence[Interceptor]] = lambda step: [step]
 
 
-def main(reach: Reach | None = None) -> NoReturn:
-    """Exit status: 0 stopped cleanly, 1 something fatal, 2 wrong settings."""
+def main(reach: Reach | None = None, words: Sequence[str] = ()) -> NoReturn:
+    """Exit status: 0 stopped cleanly, 1 something fatal, 2 wrong settings or words."""
+    argparse.ArgumentParser(prog="worker.py", description=_ABOUT, epilog=_SETTINGS).parse_args(words)
     try:
         settings, target = together(WorkerSettings.read, Target.read)
         runtime = worker_runtime(settings.metrics)
@@ -193,4 +203,4 @@ def complain(projects: Projects) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(words=sys.argv[1:])

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import signal
 import socket
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import worker
 from deploy.ports import free_port
 from runbook import names, steps
-from tests.programs import ENDINGS, worker_process
+from tests.programs import ENDINGS, ROOT, ended, worker_process
 from tests.projects import project_table
 from tests.servers import TemporalServer
 from tests.toml import as_toml
@@ -33,6 +34,29 @@ async def test_every_wrong_setting_is_named_at_once_and_the_status_is_2(tmp_path
         "RUNBOOK_GRACE",
         "TEMPORAL_TLS",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["--help"], 0, "Its settings come from RUNBOOK_* variables"),
+        (["start"], 2, "worker.py: error: unrecognized arguments: start"),
+        (["--grace", "5"], 2, "worker.py: error: unrecognized arguments: --grace 5"),
+    ],
+)
+async def test_words_start_no_worker(words: list[str], status: int, said: str) -> None:
+    """Its settings would be refused too: a word is looked at before them."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(ROOT / "worker.py"),
+        *words,
+        env={"RUNBOOK_GRACE": "soon", "COLUMNS": "200"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    left = await ended(process)
+    assert left.status == status
+    assert said in left.out
 
 
 async def test_it_is_ready_when_it_polls_and_a_signal_ends_it_with_0(temporal: TemporalServer, tmp_path: Path) -> None:
