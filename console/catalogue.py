@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from console.ending import Ending, ending
 from console.exit_status import ExitStatus
 from console.lane import Lane
-from console.moments import ago, clock
+from console.moments import age, in_words
 from console.output import plain
 from console.refusal import checked
 from console.session import Session, Work
@@ -75,8 +75,8 @@ def _good_version(ended: Ending, run: WorkflowExecution) -> dict[str, Any]:
     return {
         "version": ended.version,
         "digest": ended.digest,
-        "released": clock(run.close_time),
-        "age": ago(run.close_time),
+        "released": run.close_time,
+        "age": age(run.close_time),
         "approved_by": ended.approvers,
         "note": "",
     }
@@ -87,8 +87,8 @@ def _before(first: Ending) -> dict[str, Any]:
     return {
         "version": first.ran_before,
         "digest": first.ran_digest,
-        "released": "",
-        "age": "",
+        "released": None,
+        "age": None,
         "approved_by": "",
         "note": "ran before the first release",
     }
@@ -121,8 +121,8 @@ def _entry(run: WorkflowExecution) -> dict[str, Any]:
         "kind": "rollback" if run.workflow_type == names.ROLLBACK_WORKFLOW else "release",
         "state": "running" if running else told["outcome"] or (run.status.name.lower() if run.status else ""),
         "needs_person": running and bool(attributes.get(_NEEDS)),
-        "started": clock(run.start_time),
-        "ended": clock(run.close_time),
+        "started": run.start_time,
+        "ended": run.close_time,
         "workflow_id": run.id,
         "run_id": run.run_id,
     }
@@ -143,4 +143,4 @@ def _show(session: Session, entries: list[dict[str, Any]], columns: tuple[str, .
 
 
 def _cell(value: Any) -> str:
-    return ("yes" if value else "") if isinstance(value, bool) else str(value)
+    return ("yes" if value else "") if isinstance(value, bool) else in_words(value)

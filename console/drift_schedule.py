@@ -77,7 +77,7 @@ class DriftSchedule:
         return {
             "schedule_id": found.id,
             "every": ", ".join(spoken(each.every) for each in found.schedule.spec.intervals) or "as Temporal's UI says",
-            "next": None if found.schedule.state.paused or not following else clock(following[0]),
+            "next": None if found.schedule.state.paused or not following else following[0],
             "paused": found.schedule.state.paused,
         }
 
@@ -104,5 +104,6 @@ def line(told: dict[str, Any] | None, project: str) -> str:
     """For people."""
     if told is None:
         return f"no schedule checks {project} for drift: `drift {project} --every 1h` switches one on"
-    when = "paused in Temporal" if told["paused"] else f"next at {told['next'] or 'a time that Temporal does not tell'}"
+    following = clock(told["next"]) if told["next"] else "a time that Temporal does not tell"
+    when = "paused in Temporal" if told["paused"] else f"next at {following}"
     return f"checked every {told['every']} by schedule {told['schedule_id']}, {when}"

@@ -8,7 +8,7 @@ from console.board import board
 from console.ending import ending
 from console.exit_status import ExitStatus
 from console.lane import Lane
-from console.moments import clock
+from console.moments import in_words
 from console.output import plain
 from console.refusal import checked
 from console.session import Session, Work
@@ -31,7 +31,7 @@ def status(project: str) -> Work:
         else:
             session.output.remark(await lane.why_silent(run))
             data = await _kept(run)
-            session.output.say("\n".join(f"{name}: {value}" for name, value in data.items()))
+            session.output.say("\n".join(f"{name}: {in_words(value)}" for name, value in data.items()))
         exit_status = ExitStatus.GOING_ON if ended is None else ended.status
         if ended is not None:
             session.output.say(ended.line(project))
@@ -62,6 +62,6 @@ async def _kept(run: WorkflowExecutionDescription) -> dict[str, Any]:
         "workflow_id": run.id,
         "run_id": run.run_id,
         "state": run.status.name.lower() if run.status else "unknown",
-        "started": clock(run.start_time),
+        "started": run.start_time,
         "steps under way": plain("; ".join(pending)) or "none",
     }

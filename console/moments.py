@@ -1,6 +1,7 @@
 """Moments and lengths of time as the starter writes them; always UTC."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 
 def clock(moment: datetime | None) -> str:
@@ -14,6 +15,24 @@ def clock(moment: datetime | None) -> str:
 
 def ago(moment: datetime | None) -> str:
     return "some time ago" if moment is None else f"{lasting(datetime.now(UTC) - moment)} ago"
+
+
+def age(moment: datetime | None) -> timedelta | None:
+    """In whole seconds."""
+    return None if moment is None else timedelta(seconds=max(0, round((datetime.now(UTC) - moment).total_seconds())))
+
+
+def in_words(value: Any) -> str:
+    """For people, what programs get in ISO 8601: a moment, or how long ago one was."""
+    match value:
+        case datetime():
+            return clock(value)
+        case timedelta():
+            return f"{lasting(value)} ago"
+        case None:
+            return "-"
+        case _:
+            return str(value)
 
 
 def lasting(length: timedelta) -> str:

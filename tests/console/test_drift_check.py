@@ -1,7 +1,7 @@
 """Drift at the operator's terminal, on a real Temporal server: the check, its exit status, and the schedule."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -151,6 +151,7 @@ async def test_the_schedule_is_made_fires_is_changed_and_ends(operator: Operator
     handle = operator.client.get_schedule_handle(names.drift_check(operator.project))
     said = await checked(operator, every="1h", json=True)
     assert (said.status, said.data["schedule"]["every"]) == (ExitStatus.GOOD, "1 h")
+    assert datetime.fromisoformat(said.data["schedule"]["next"]) > datetime.now(UTC) - timedelta(minutes=1)
     try:
         policy = (await handle.describe()).schedule.policy
         assert policy.overlap is ScheduleOverlapPolicy.SKIP

@@ -1,6 +1,10 @@
 """Looking and listing: with a worker, without one, with search attributes and without."""
 
 import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+
+from pydantic import TypeAdapter
 
 from console import begin, catalogue, look
 from console.exit_status import ExitStatus
@@ -10,6 +14,8 @@ from runbook.trouble import Cause
 from tests.operators import Operator
 from tests.projects import DIGEST, OLD_DIGEST
 from tests.workflows.crew import failing
+
+HOUR = timedelta(hours=1)
 
 
 async def started(operator: Operator, version: str = "1.4.0") -> None:
@@ -81,7 +87,9 @@ async def test_without_a_worker_the_status_is_what_temporal_keeps(idle: Operator
     said = await idle.does(lambda: look.status(idle.project))
     assert said.status == ExitStatus.GOING_ON
     assert "run: by alice" in said.out
+    assert re.search(r"^started: \d\d:\d\d:\d\d UTC$", said.out, re.MULTILINE)
     assert "no worker polls" in said.err
+    assert is_recent((await idle.does(lambda: look.status(idle.project), json=True)).data["started"])
 
 
 async def test_a_run_for_other_workers_is_told_as_such(idle: Operator) -> None:
@@ -97,8 +105,11 @@ async def test_a_release_that_waits_for_people_is_listed_as_such(operator: Opera
     while not entry["needs_person"]:
         entry = await listed(operator, "running")
     assert (entry["version"], entry["stage"], entry["kind"]) == ("1.4.0", "gate", "release")
+    assert is_recent(entry["started"])
+    assert entry["ended"] is None
     said = await operator.does(lambda: catalogue.runs(100))
-    assert operator.project in said.out
+    (line,) = (line for line in said.out.splitlines() if f" {operator.project} " in line)
+    assert re.search(r"\d\d:\d\d:\d\d UTC +- *$", line)
 
 
 async def test_a_release_without_search_attributes_is_listed_by_its_id(operator: Operator) -> None:
@@ -128,11 +139,14 @@ async def test_the_versions_one_can_go_back_to_are_those_that_were_released(oper
     assert [entry["version"] for entry in released] == ["1.5.0", "1.4.0"]
     assert {entry["digest"] for entry in released} == {DIGEST}
     assert {entry["note"] for entry in released} == {""}
+    assert all(is_recent(entry["released"]) for entry in released)
+    assert all(timedelta(0) <= TypeAdapter(timedelta).validate_python(entry["age"]) < HOUR for entry in released)
     # The crew's hosts ran it, and its ledger knows no release before.
     assert (before["version"], before["digest"], before["approved_by"]) == ("1.3.0", OLD_DIGEST, "")
     assert before["note"] == "ran before the first release"
     shown = await operator.does(lambda: catalogue.good_versions(operator.project, 20))
     assert "ran before the first release" in shown.out
+    assert re.search(r"1\.5\.0 .* \d\d:\d\d:\d\d UTC +(\d+ min )?\d+ s ago ", shown.out)
 
 
 async def test_a_version_that_was_released_is_not_listed_as_what_ran_before(operator: Operator) -> None:
@@ -145,3 +159,8 @@ async def test_a_version_that_was_released_is_not_listed_as_what_ran_before(oper
         while not (said := await operator.does(lambda: catalogue.good_versions(operator.project, 20), json=True)).data:
             await asyncio.sleep(0.1)
     assert [entry["version"] for entry in said.data] == ["1.4.0"]
+
+
+def is_recent(moment: object) -> bool:
+    """Whether it is a moment in ISO 8601 with its date and its offset, within the last hour."""
+    return timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(str(moment)) < HOUR
