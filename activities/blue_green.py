@@ -40,7 +40,7 @@ class BlueGreen(Swap):
         return made is not None and made is in_traffic(family, traffic) and made.container.running
 
     def _is_over(self, family: Family) -> bool:
-        return self._is_done(family) and not any(m.alive for m in family.members if m is not family.serving)
+        return self._is_done(family) and not any(member.alive for member, _ in self._to_take(family))
 
     async def _cross(self, traffic: Traffic, family: Family) -> None:
         made, serves = self._made(family), serving(family, traffic, self._recorded)

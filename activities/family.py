@@ -18,6 +18,8 @@ LABEL_CONTAINER: Final = "runbook.container"
 # Where a container behind a proxy answers, `address:port`: kept over restarts, and over its own stop.
 LABEL_UPSTREAM: Final = "runbook.upstream"
 
+# Milliseconds since 1970 of thirteen digits, as every run's are from 2001 on.
+_FIRST_EPOCH = 10**12
 _TAG = re.compile(r":(\w[\w.-]{0,127})(?:@|$)")
 
 
@@ -30,6 +32,9 @@ class Part(StrEnum):
     BACK = "back"
     GONE = "gone"
     FENCE = "fence"
+
+
+_TAKEN_OVER: Final = {Part.OLD, Part.BACK, Part.GONE}
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,25 @@ class Names:
 
     def parse(self, name: str) -> tuple[Part, int] | None:
         """What a name says in any epoch, and which (0 for the serving name); None for a stranger's."""
-        found = re.fullmatch(rf"{re.escape(self.serving)}(?:-(new|old|back|gone|fence)-(\d+)(?:-[0-9a-f]+)?)?", name)
-        if found is None:
-            return None
-        return (Part(found[1]), int(found[2])) if found[1] else (Part.SERVING, 0)
+        if name == self.serving:
+            return Part.SERVING, 0
+        found = re.fullmatch(
+            rf"{re.escape(self.serving)}-(?:(new|old|back|fence)-([1-9]\d*)|(gone)-([1-9]\d*)-[0-9a-f]{{12}})", name
+        )
+        return (Part(found[1] or found[3]), int(found[2] or found[4])) if found else None
+
+    def given(self, container: Container) -> tuple[Part, int] | None:
+        """The same of a container, None also for one that only has such a name: Compose's `shop-back-1` is no run's.
+
+        A run gives its names to what it makes, with labels, and to the one without that served before the first release.
+        """
+        said = self.parse(container.name)
+        if said is None or said[0] is Part.SERVING:
+            return said
+        if _is_labelled(container):
+            return said if container.labels.get(LABEL_CONTAINER) in {None, self.serving} else None
+        part, epoch = said
+        return said if part in _TAKEN_OVER and _FIRST_EPOCH <= epoch <= self.epoch else None
 
 
 @dataclass(frozen=True)
@@ -93,6 +113,11 @@ class Member:
     def ended(self) -> bool:
         """It was started once and is not well now."""
         return self.container.state in {"exited", "dead", "restarting"}
+
+    @property
+    def labelled(self) -> bool:
+        """A run of ours made it."""
+        return _is_labelled(self.container)
 
     @property
     def upstream(self) -> str:
@@ -137,14 +162,14 @@ class Family:
 
     @classmethod
     def among(cls, containers: Iterable[Container], own: Names, project: str) -> "Family":
-        """Those of this service: by label, or by name where there are no labels.
+        """Those of this service: by label, or by name where there are no labels; the names that a run can have given.
 
         Raises:
             Refused: a container of another project has the service's name.
         """
         found: list[Member] = []
         for container in containers:
-            part = own.parse(container.name)
+            part = own.given(container)
             whose = (container.labels.get(names.LABEL_PROJECT), container.labels.get(LABEL_CONTAINER))
             if part and whose[0] not in {None, project}:
                 raise Refused(
@@ -192,6 +217,15 @@ class Family:
                 cause=Cause.FENCED,
             )
 
+    def is_ours(self, member: Member, recorded: str | None) -> bool:
+        """More than its name tells that a run took it over: the way back, or another container of that run.
+
+        Without that it may be a person's: beside what serves it is neither stopped nor removed.
+        """
+        runs = {self.own.epoch, *(other.epoch for other in self.members)}
+        told = member.named_by in runs or member.id == recorded
+        return told or member.labelled or member.part is Part.SERVING
+
     def predecessor(self, recorded: str | None = None) -> Member | None:
         """What serves, or served until a swap was cut short: the container that a failure gives the name back to.
 
@@ -209,6 +243,10 @@ class Family:
     def _has_heir(self, member: Member) -> bool:
         """Its successor never got the name: a person who removed the service leaves no such."""
         return any(m.part is Part.NEW and m.named_by == member.named_by for m in self.members)
+
+
+def _is_labelled(container: Container) -> bool:
+    return not container.labels.keys().isdisjoint({names.LABEL_PROJECT, names.LABEL_EPOCH, LABEL_CONTAINER})
 
 
 def _kept(member: Member) -> bool:

@@ -82,9 +82,9 @@ class InspectionActivities:
 
 
 def _family(containers: Sequence[Container], order: HostToInspect) -> list[Member]:
-    """Whatever has one of the service's names, whoever made it, or its labels: here a stranger's is a finding."""
+    """Whatever has one of the service's names, whoever made it, or its labels: another project's is a finding here."""
     own, whose = Names(order.environment.container, order.ref.epoch), (order.ref.project, order.environment.container)
-    members = [Member(container, *(own.parse(container.name) or (None, 0))) for container in containers]
+    members = [Member(container, *(own.given(container) or (None, 0))) for container in containers]
     return [member for member in members if member.part or _owner(member.container) == whose]
 
 

@@ -106,7 +106,8 @@ class PuttingBack:
     def _in_the_way(self, family: Family, target: Member | None) -> list[Member]:
         """What holds the name or the port. Where nothing ran before, only what the failed release left."""
         holding = [m for m in family.members if m is not target and (m.alive or m.part is Part.SERVING)]
-        return [m for m in holding if self._is_recorded or self._is_failed(m)]
+        ours = [m for m in holding if family.is_ours(m, self._back.container_id)]
+        return [m for m in ours if self._is_recorded or self._is_failed(m)]
 
     def _is_done(self, family: Family) -> bool:
         target = self._target(family)
@@ -218,7 +219,7 @@ class PuttingBack:
         )
 
     def _is_spent(self, family: Family, member: Member) -> bool:
-        if member.alive:
+        if member.alive or not family.is_ours(member, self._back.container_id):
             return False
         mine = family.is_mine(member) and member.part is not Part.FENCE
         # What this run sets aside and is not of the failed release is there until the next one, as the old one is.

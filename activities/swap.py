@@ -110,11 +110,8 @@ class Swap:
     def _to_take(self, family: Family) -> list[tuple[Member, str]]:
         """The old one, and whatever else of the service runs after a run that was cut short: it holds the port."""
         old = family.predecessor(self._recorded)
-        others = [
-            member
-            for member in family.members
-            if member.alive and member is not old and member is not self._made(family)
-        ]
+        beside = [m for m in family.members if m.alive and m is not old and m is not self._made(family)]
+        others = [m for m in beside if family.is_ours(m, self._recorded)]
         return [*([(old, self._own.old)] if old else []), *((m, self._own.gone(m.container)) for m in others)]
 
     async def _change_over(self, taken: Sequence[str]) -> None:
@@ -181,7 +178,8 @@ class Swap:
 
     def _is_spent(self, family: Family, member: Member) -> bool:
         made_in_vain = family.is_mine(member) and member.part is Part.NEW
-        return not member.alive and (made_in_vain or member.part is Part.GONE or 0 < member.named_by < self._own.epoch)
+        earlier = member.part is Part.GONE or 0 < member.named_by < self._own.epoch
+        return not member.alive and (made_in_vain or earlier) and family.is_ours(member, self._recorded)
 
     def _is_done(self, family: Family) -> bool:
         serving = family.serving
