@@ -63,10 +63,10 @@ def _parts(status: Status, rows: int | None) -> Iterator[RenderableType]:
 
 
 def _headline(status: Status) -> Text:
-    state = (status.outcome or status.stage).replace("_", " ")
+    state = status.state.replace("_", " ")
     wished = Outcome.ROLLED_BACK if status.kind == "rollback" else Outcome.RELEASED
     good = status.outcome in {None, wished}
-    text = Text(f"{status.kind} {status.project} {status.version}: ", style="bold")
+    text = Text(f"{status.kind} {status.subject}: ", style="bold")
     text.append(state, style="bold green" if good else "bold red")
     facts = [f"asked for by {status.requested_by}", f"since {clock(status.started)}"]
     facts += [f"because: {status.reason}"] if status.reason else []

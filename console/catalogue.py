@@ -1,5 +1,6 @@
 """The lists: which releases there are, which wait for people, and to which versions one can go back."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from console.exit_status import ExitStatus
 from console.lane import Lane
 from console.moments import age, in_words
 from console.output import plain
-from console.refusal import checked
+from console.refusal import Refusal, checked
 from console.session import Session, Work
 from process.attributes import WAITING
 from runbook import names
@@ -39,7 +40,7 @@ def runs(limit: int) -> Work:
     async def work(session: Session) -> ExitStatus:
         waiting = await _waiting(session, limit)
         ids = {entry["run_id"] for entry in waiting}
-        recent = [_entry(run) async for run in _listed(session, _RUNS, limit)]
+        recent = [await _told(session, run) async for run in _listed(session, _RUNS, limit)]
         entries = waiting + [entry for entry in recent if entry["run_id"] not in ids]
         _show(session, entries, ("project", "version", "kind", "state", "stage", "needs_person", "started", "ended"))
         session.output.data(entries)
@@ -108,6 +109,18 @@ async def _listed(session: Session, query: str, limit: int) -> AsyncIterator[Wor
     async for run in session.client.list_workflows(query, limit=limit):
         if run.workflow_type in names.LANE_WORKFLOWS:
             yield run
+
+
+async def _told(session: Session, run: WorkflowExecution) -> dict[str, Any]:
+    """A run that was refused has set no search attributes: that it was, and what was asked for, is in its history."""
+    entry = _entry(run)
+    if run.status is WorkflowExecutionStatus.FAILED and not entry["outcome"]:
+        lane = Lane(session, entry["project"], run.id)
+        with contextlib.suppress(Refusal):  # Temporal may just have forgotten it
+            ended = await ending(lane, await lane.found(run.run_id))
+            if ended is not None:
+                return {**entry, "state": ended.outcome, "version": entry["version"] or ended.version}
+    return entry
 
 
 def _entry(run: WorkflowExecution) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """How a run ended, from what Temporal keeps of it: no worker is needed to know."""
 
-from dataclasses import dataclass
+import contextlib
+import json
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowFailureError
@@ -10,9 +12,10 @@ from console.exit_status import ExitStatus, of_outcome
 from console.lane import Lane
 from console.output import plain
 from runbook import names
+from runbook.status import REFUSED
 
-REFUSED = "refused"
 _ORDER_REFUSED = "OrderRefused"
+_LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ async def ending(lane: Lane, found: WorkflowExecutionDescription) -> Ending | No
     try:
         result: Any = plain(await lane.handle(found.run_id).result(follow_runs=False))
     except WorkflowFailureError as failure:
-        return _failed(found, failure)
+        ended = _failed(found, failure)
+        return replace(ended, version=await _asked_for(lane, found.run_id)) if ended.outcome == REFUSED else ended
     told = _table(result)
     ran = _table(told.get("ran_before"))
     outcome = told.get("outcome", "completed")
@@ -74,6 +78,18 @@ def _failed(found: WorkflowExecutionDescription, failure: WorkflowFailureError) 
     if isinstance(cause, ApplicationError) and cause.type == _ORDER_REFUSED:
         return Ending(REFUSED, plain(_said(cause)), ExitStatus.REFUSED)
     return Ending("failed", plain(_deepest(cause)), ExitStatus.FAILED)
+
+
+async def _asked_for(lane: Lane, run_id: str) -> str:
+    """The version in the order, for a run that was turned away before it was about one; empty where there is none."""
+    async for event in lane.handle(run_id).fetch_history_events(page_size=1):
+        for payload in event.workflow_execution_started_event_attributes.input.payloads:
+            with contextlib.suppress(ValueError):
+                given: Any = plain(json.loads(payload.data))
+                order = cast("dict[str, Any]", given if isinstance(given, dict) else {})
+                return str(order.get("version") or order.get("to_version") or "")[:_LONGEST]
+        break
+    return ""
 
 
 def _deepest(error: BaseException | None) -> str:

@@ -28,10 +28,10 @@ _POLL_LASTS = 70
 class Lane:
     """One project's lane. Look at it with `found` first: everything else is about the run that was found."""
 
-    def __init__(self, session: Session, project: str) -> None:
+    def __init__(self, session: Session, project: str, workflow_id: str = "") -> None:
         self.session = session
         self.project = project
-        self.workflow_id = names.lane(project)
+        self.workflow_id = workflow_id or names.lane(project)
 
     def handle(self, run_id: str | None = None) -> WorkflowHandle[Any, Any]:
         return self.session.client.get_workflow_handle(self.workflow_id, run_id=run_id)
@@ -113,7 +113,7 @@ class Lane:
         if status is None:
             summary = plain(await found.static_summary()) or found.workflow_type
             return f"{self.workflow_id} is held {since} by {summary}, but no worker answers for it"
-        what = f"{status.kind} {status.version}, asked for by {status.requested_by}"
+        what = f"{status.kind}{status.subject.removeprefix(status.project)}, asked for by {status.requested_by}"
         return f"{self.workflow_id} is held {since} by {what}, {doing(status)}"
 
     async def why_silent(self, run: WorkflowExecutionDescription) -> str:
@@ -137,7 +137,7 @@ class Lane:
 def doing(status: Status) -> str:
     """What a run is at, in some words."""
     if status.outcome is not None:
-        return f"ended: {status.outcome}"
+        return f"ended: {status.state}"
     if status.needs:
         return f"waiting for a person at {', '.join(need.step for need in status.needs)}"
     if status.gate is not None and status.gate.open:

@@ -14,7 +14,7 @@ from console.refusal import checked
 from console.session import Session, Work
 from runbook import steps
 from runbook.identifier import ProjectName
-from runbook.status import Status
+from runbook.status import REFUSED, Status
 
 
 def status(project: str) -> Work:
@@ -34,6 +34,7 @@ def status(project: str) -> Work:
             session.output.say("\n".join(f"{name}: {in_words(value)}" for name, value in data.items()))
         exit_status = ExitStatus.GOING_ON if ended is None else ended.status
         if ended is not None:
+            data |= {"outcome": ended.outcome} if ended.outcome == REFUSED else {}
             session.output.say(ended.line(project))
         session.output.data({**data, "exit_status": int(exit_status)})
         return exit_status

@@ -45,8 +45,7 @@ def cell(text: str, most: int = 400) -> str:
 
 
 def _headline(status: Status) -> str:
-    state = status.outcome or status.stage
-    lines = [f"# {status.project} {status.version}: {state}"]
+    lines = [f"# {status.subject}: {status.state}"]
     if status.summary:
         lines.append(cell(status.summary, 1000))
     facts = [f"asked for by {status.requested_by}"]

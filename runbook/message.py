@@ -1,6 +1,6 @@
 """What every order to a step and every finding of one has in common."""
 
-from typing import Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,6 +10,8 @@ MOST_LINES, LONGEST_LINE = 20, 300
 """Of evidence, wherever it came from."""
 LONGEST_MESSAGE = 2000
 """Of a failure."""
+NO_VERSION: Final = "0.0.0"
+"""Of a run that no version was named for, yet: a rollback by hand learns it from its plan."""
 
 
 class Message(BaseModel):

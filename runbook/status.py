@@ -2,11 +2,15 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel
 
-from runbook.message import Message
+from runbook.message import NO_VERSION, Message
 from runbook.way_back import RanBefore
+
+REFUSED: Final = "refused"
+"""What people read of a run that was turned away at the door. Its outcome is `aborted`: outcomes are on the wire."""
 
 
 class State(StrEnum):
@@ -145,6 +149,17 @@ class Status(BaseModel):
     pause: str = ""
     messages: list[str] = []
     unheard: int = 0
+
+    @property
+    def state(self) -> str:
+        """In one word: how it ended, or the stage it is at."""
+        turned_away = self.outcome is Outcome.ABORTED and not self.tag and self.summary.startswith(f"{REFUSED}: ")
+        return REFUSED if turned_away else self.outcome or self.stage
+
+    @property
+    def subject(self) -> str:
+        """The project, and the version where there is one."""
+        return self.project if self.version == NO_VERSION and not self.tag else f"{self.project} {self.version}"
 
     @property
     def needs_person(self) -> bool:

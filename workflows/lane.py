@@ -12,7 +12,7 @@ from runbook import steps
 from runbook.continuation import Continuation
 from runbook.host_orders import HostOrders
 from runbook.message import ReleaseRef
-from runbook.status import Outcome, Row, Status
+from runbook.status import REFUSED, Outcome, Row, Status
 from workflows.concurrency import uncancellable
 from workflows.desk import Desk
 from workflows.failure import GivenUp, Stop
@@ -61,7 +61,7 @@ class Lane(Desk):
         try:
             return await admission
         except ApplicationError as refusal:
-            self.journal.close(Outcome.ABORTED, f"refused: {refusal.message}")
+            self.journal.close(Outcome.ABORTED, f"{REFUSED}: {refusal.message}")
             raise
         except asyncio.CancelledError:
             self.journal.close(Outcome.ABORTED, self._why_stopped())

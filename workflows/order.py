@@ -8,13 +8,13 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from runbook.decision import Unreadable
-from runbook.message import ReleaseRef
+from runbook.message import NO_VERSION, ReleaseRef
 from workflows.payload import opened
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _REFUSED = "OrderRefused"
-_NAMELESS = {"project": "unknown", "version": "0.0.0", "requested_by": "unknown"}
+_NAMELESS = {"project": "unknown", "version": NO_VERSION, "requested_by": "unknown"}
 
 
 def reference(payloads: Sequence[Any]) -> ReleaseRef:
@@ -25,7 +25,7 @@ def reference(payloads: Sequence[Any]) -> ReleaseRef:
         told |= _fields([told.get("failed")])
     known = {name: told.get(name) or nameless for name, nameless in _NAMELESS.items()}
     rest = {"workflow_id": info.workflow_id, "release": info.run_id, "epoch": int(info.start_time.timestamp() * 1000)}
-    for fields in (known, {**known, "version": _NAMELESS["version"]}, _NAMELESS):
+    for fields in (known, {**known, "version": NO_VERSION}, _NAMELESS):
         try:
             return ReleaseRef.model_validate({**fields, **rest})
         except ValidationError:

@@ -4,7 +4,9 @@ import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from pydantic import TypeAdapter
+from temporalio.client import WorkflowFailureError
 
 from console import begin, catalogue, look
 from console.exit_status import ExitStatus
@@ -118,6 +120,36 @@ async def test_a_release_without_search_attributes_is_listed_by_its_id(operator:
     await operator.until_the_gate()
     entry = await listed(operator, "running")
     assert (entry["version"], entry["workflow_id"]) == ("", f"release-{operator.project}")
+
+
+async def test_a_refused_release_is_refused_in_the_list_too_with_its_version(operator: Operator) -> None:
+    operator.crew.at(steps.PLAN, failing(Cause.REFUSED, "production.hosts[1]: 'a b' is not a host"))
+    await started(operator)
+    entry = await listed(operator, "refused")
+    assert (entry["version"], entry["kind"], entry["outcome"]) == ("1.4.0", "release", "")
+    said = await operator.does(lambda: look.status(operator.project))
+    assert said.status == ExitStatus.REFUSED
+    assert said.out.startswith(f"release {operator.project} 1.4.0: refused\n")
+    assert f"\n{operator.project} 1.4.0: refused: production.hosts[1]" in said.out
+    assert "aborted" not in said.out
+    assert (await operator.does(lambda: look.status(operator.project), json=True)).data["outcome"] == "refused"
+
+
+async def test_a_refused_rollback_is_headed_by_no_version_that_nobody_named(operator: Operator) -> None:
+    operator.crew.at(steps.PLAN_ROLLBACK, failing(Cause.REFUSED, "3.3.3 was never released"))
+    order = {"project": operator.project, "requested_by": "bob", "reason": "checkout fails"}
+    for asked, version in (({}, ""), ({"to_version": "3.3.3"}, "3.3.3")):
+        handle = await operator.client.start_workflow(
+            names.ROLLBACK_WORKFLOW, {**order, **asked}, id=names.lane(operator.project), task_queue=operator.queue
+        )
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        entry = await listed(operator, "refused")
+        while entry["run_id"] != handle.result_run_id:
+            entry = await listed(operator, "refused")
+        assert (entry["version"], entry["kind"]) == (version, "rollback")
+        said = await operator.does(lambda: look.status(operator.project))
+        assert said.out.startswith(f"rollback {operator.project}: refused\n")
 
 
 async def test_the_versions_one_can_go_back_to_are_those_that_were_released(operator: Operator) -> None:

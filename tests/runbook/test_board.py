@@ -67,6 +67,13 @@ def test_an_end_is_the_headline() -> None:
     assert shown.startswith("# shop 1.4.0: rolled_back\n\nhealth on production-2: 503\n")
 
 
+def test_a_run_turned_away_at_the_door_is_headed_refused_and_not_by_a_version_that_nobody_named() -> None:
+    refused = {"stage": "done", "outcome": Outcome.ABORTED, "summary": "refused: 'Shop' is not a project name"}
+    assert board(status(**refused)).startswith("# shop 1.4.0: refused\n")
+    assert board(status(kind="rollback", version="0.0.0", **refused)).startswith("# shop: refused\n")
+    assert board(status(tag="v1.4.0", **refused)).startswith("# shop 1.4.0: aborted\n")
+
+
 def test_a_need_says_why_what_to_do_until_when_and_what_to_send() -> None:
     shown = board(status(needs=[need(host="production-1", until=NOW + timedelta(hours=1))]))
     assert "## ☎ A person is needed: tag on production-1\n\nPushRejected: remote: protected tag" in shown
