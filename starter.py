@@ -1,5 +1,9 @@
 """The operator's command line: start, watch and decide releases. What each command does is in `console/`."""
 
+from process import packages
+
+packages.require("starter.py", "typer", "temporalio", "pydantic", "rich")
+
 from typing import Annotated, NoReturn
 
 import typer

@@ -1,5 +1,9 @@
 """The worker: settings, clients, groups, Worker, in this order. Everything else is given what it needs; only this constructs."""
 
+from process import packages
+
+packages.require("worker.py", "temporalio", "pydantic", "httpx", "structlog", "asyncssh")
+
 import argparse
 import asyncio
 import functools

@@ -37,7 +37,7 @@ def _instructions(status: Status, who: str, text: str, command: str) -> str:
             f"An approval by {who} is a signature over exactly this text:",
             "",
             text,
-            f"Sign and send it: starter.py approve {status.project} --as {who} --sign KEY",
+            f"Sign and send it: {names.starter('approve', status.project, '--as', who, '--sign', 'KEY')}",
             "or, without this program, sign it with this line and send what it prints as the signal `approve`:",
             "",
             command,

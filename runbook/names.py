@@ -1,5 +1,6 @@
 """Every name that an outsider may rely on, once."""
 
+import shlex
 from typing import Final
 
 TASK_QUEUE: Final = "release-runbook"
@@ -62,3 +63,8 @@ def lane_fault(project: str) -> str | None:
 def drift_check(project: str) -> str:
     """The workflow ID of a drift check, and its schedule's: beside the lane, so that no release waits for one."""
     return f"drift-{project}"
+
+
+def starter(*words: str) -> str:
+    """The operator's command line with these words, to be pasted in a checkout after `make setup`, whatever the shell has."""
+    return shlex.join([".venv/bin/python", "starter.py", *words])

@@ -16,7 +16,10 @@ def gate_view(orders: Orders, lane: str, candidate: Candidate) -> GateView:
     payload = f'{{"by":"YOU","digest":"{image.digest}","comment":""}}'
     proved = f'{{"by":"YOU","digest":"{image.digest}","signature":"SIGNATURE"}}'
     approve = how_to_send(lane, names.APPROVE, proved if signed else payload)
-    by_hand = [f"starter.py approve {project} --digest {image.digest} --sign KEY", f"starter.py gate {project}"]
+    by_hand = [
+        names.starter("approve", project, "--digest", image.digest, "--sign", "KEY"),
+        names.starter("gate", project),
+    ]
     return GateView(
         image=image.reference,
         digest=image.digest,

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from deploy.demo.ground import ground
 from deploy.demo.house import CHECKOUT, House
 from deploy.demo.screen import Screen
 from process.ending import end
+from runbook import names
 
 ACTS = {1: first_act, 2: second_act}
 _INTERRUPTED = 130
@@ -58,14 +60,30 @@ async def _keep(house: House, screen: Screen) -> NoReturn:
     """Up until Ctrl-C, with a version to release."""
     await asyncio.to_thread(house.start_worker)
     await house.publish("1.0.0")
-    told = f"export TEMPORAL_ADDRESS={house.address} PATH={Path(sys.executable).parent}:$PATH"
-    play = "starter.py start shop 1.0.0 --as carol\nstarter.py watch shop\nstarter.py approve shop --as alice"
-    screen.box(
-        "the sandbox is up; Ctrl-C ends it",
-        f"{told}\n{play}\n\nTemporal's UI: {house.ui}\nForge: {house.facts.forge.url}",
-    )
+    screen.box("the sandbox is up; Ctrl-C ends it", _to_play_with(house))
     while True:
         await asyncio.sleep(_A_DAY)
+
+
+def _to_play_with(house: House) -> str:
+    """Lines that can be pasted into any shell as they are."""
+    publish = [".venv/bin/python", "-m", "deploy.sandbox", "publish", "1.1.0", "--root", str(house.root / "sandbox")]
+    return "\n".join(
+        [
+            "In another terminal:",
+            f"cd {shlex.quote(str(CHECKOUT))}",
+            f"export TEMPORAL_ADDRESS={house.address} PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
+            names.starter("start", "shop", "1.0.0", "--as", "carol"),
+            names.starter("watch", "shop"),
+            names.starter("approve", "shop", "--as", "alice"),
+            "",
+            "The next version, which the shop's developers commit; release it like the first (README.md: See it):",
+            shlex.join(publish),
+            "",
+            f"Temporal's UI: {house.ui}",
+            f"Forge: {house.facts.forge.url}",
+        ]
+    )
 
 
 def _arguments() -> argparse.ArgumentParser:

@@ -37,7 +37,7 @@ class Stage:
         """The commit of the new version, whose release has been started."""
         commit = await self.house.publish(version)
         words = ["start", self.house.facts.project, version, "--reason", "the demo", "--as", "carol"]
-        self.screen.say(f"$ starter.py {shlex.join(words)}")
+        self.screen.say(f"$ {names.starter(*words)}")
         self.screen.say((await self.house.starter(*words)).strip())
         return commit
 

@@ -1,4 +1,4 @@
-"""`python -m deploy.sandbox up` runs a sandbox until it is told to stop; `state` says what is really there."""
+"""`python -m deploy.sandbox up` runs a sandbox until told to stop; `state` says what is there, `publish` commits a version."""
 
 import argparse
 import asyncio
@@ -7,22 +7,26 @@ import logging
 import signal
 import sys
 from pathlib import Path
+from typing import get_args
 
 import httpx
 
 from deploy.sandbox.engine_choice import NoEngine
+from deploy.sandbox.images import ImageKind
 from deploy.sandbox.sandbox import Sandbox, SandboxTaken
 from deploy.sandbox.sandbox_facts import SandboxFacts
 from deploy.sandbox.settings import SandboxSettings
 
 
 def main() -> int:
-    asked = _arguments().parse_args()
+    asked = arguments().parse_args()
     # A Docker engine tries TLS first on every registry; that plain http refuses it is no news.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     try:
         if asked.command == "state":
-            return _state(asked.root)
+            return _told(asked.root, "GET", "state")
+        if asked.command == "publish":
+            return _told(asked.root, "POST", "versions", {"version": asked.version, "kind": asked.kind})
         settings = {key: value for key, value in vars(asked).items() if key not in {"command", "empty"}}
         baseline = {"baseline": None} if asked.empty else {}
         return asyncio.run(_up(SandboxSettings(**settings, **baseline)))
@@ -46,18 +50,22 @@ async def _up(settings: SandboxSettings) -> int:
     return 0
 
 
-def _state(root: Path) -> int:
+def _told(root: Path, method: str, path: str, body: dict[str, str] | None = None) -> int:
+    """What the running sandbox answers at its private door."""
     try:
         admin = SandboxFacts.read(root).admin
-        answer = httpx.get(f"{admin}/state", trust_env=False, timeout=30)
+        answer = httpx.request(method, f"{admin}/{path}", json=body, trust_env=False, timeout=30)
         print(json.dumps(answer.raise_for_status().json(), indent=2))
+    except httpx.HTTPStatusError as error:
+        print(f"the sandbox refuses it ({error.response.status_code}): {error.response.text}", file=sys.stderr)
+        return 1
     except (OSError, httpx.HTTPError) as error:
         print(f"no sandbox answers for {root} ({error}): start one with `up --root {root}`", file=sys.stderr)
         return 1
     return 0
 
 
-def _arguments() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="run until SIGTERM or SIGINT")
@@ -72,6 +80,10 @@ def _arguments() -> argparse.ArgumentParser:
     up.add_argument("--empty", action="store_true", help="leave the hosts empty, with no version running")
     state = commands.add_parser("state", help="what is on every host, as JSON")
     state.add_argument("--root", type=Path, required=True)
+    publish = commands.add_parser("publish", help="commit another version of the shop, ready to be released")
+    publish.add_argument("version", help="like 1.1.0")
+    publish.add_argument("--root", type=Path, required=True)
+    publish.add_argument("--kind", default="good", choices=get_args(ImageKind), help="what the pipeline makes of it")
     return parser
 
 

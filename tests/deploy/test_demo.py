@@ -14,7 +14,7 @@ import pytest
 
 from deploy.demo.ground import NoGround, ground
 from deploy.demo.program import Program
-from tests.deploy.running import ROOT, ended
+from tests.deploy.running import ROOT, ended, output_of
 
 WITHIN = 60.0
 DEMO = [sys.executable, "-m", "deploy.demo", "--keep", "--root"]
@@ -22,24 +22,22 @@ DEMO = [sys.executable, "-m", "deploy.demo", "--keep", "--root"]
 
 @contextlib.contextmanager
 def sandbox(root: Path) -> Generator[subprocess.Popen[bytes]]:
-    """`make sandbox` of this folder, with everything up."""
-    process = subprocess.Popen(
-        [*DEMO, str(root)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    """`make sandbox` of this folder, once it has told how to play."""
+    with said_of(root).open("wb") as said:
+        process = subprocess.Popen(
+            [*DEMO, str(root)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+        )
     try:
-        until(lambda: process.poll() is not None or b"worker ready" in logged(root))
-        assert process.poll() is None, process.stdout and process.stdout.read().decode()
+        until(lambda: process.poll() is not None or "Forge: " in said_of(root).read_text())
+        assert process.poll() is None, said_of(root).read_text()
         yield process
     finally:
         process.kill()
         process.wait()
-        if process.stdout:
-            process.stdout.close()
 
 
-def logged(root: Path) -> bytes:
-    log = root / "logs" / "worker-1.log"
-    return log.read_bytes() if log.exists() else b""
+def said_of(root: Path) -> Path:
+    return root.with_suffix(".said")
 
 
 def until(reached: Callable[[], bool]) -> None:
@@ -77,6 +75,27 @@ def test_whatever_ends_it_nothing_of_it_stays_and_the_next_one_can_start(tmp_pat
         until(lambda: those_of(root) == [])
     with ground(root):
         assert [path.name for path in root.iterdir()] == ["demo.lock"]
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+def test_what_it_tells_to_type_works_in_any_shell_and_any_folder(tmp_path: Path) -> None:
+    with sandbox(tmp_path / "house"):
+        lines = said_of(tmp_path / "house").read_text().splitlines()
+        told = [line for line in lines if line.startswith(("cd ", "export ", ".venv/bin/python "))]
+        assert [words[:3] for words in map(str.split, told)] == [
+            ["cd", str(ROOT)],
+            told[1].split(),
+            [".venv/bin/python", "starter.py", "start"],
+            [".venv/bin/python", "starter.py", "watch"],
+            [".venv/bin/python", "starter.py", "approve"],
+            [".venv/bin/python", "-m", "deploy.sandbox"],
+        ]
+        # This Python, which stands in another folder where the tests were given another one.
+        typed = "\n".join([*told[:3], told[5]]).replace(".venv/bin/python", sys.executable)
+        answered = output_of(["sh", "-ec", typed], environment={"PATH": "/usr/bin:/bin"}, folder=tmp_path)
+    assert "release shop 1.0.0: started as release-shop" in answered
+    assert '"version": "1.1.0"' in answered
 
 
 def test_a_folder_that_is_not_the_demo_s_stays_as_it_is(tmp_path: Path) -> None:

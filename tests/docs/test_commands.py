@@ -11,6 +11,7 @@ import typer.main
 import yaml
 
 import starter
+from deploy.sandbox.__main__ import arguments
 from runbook import names
 from runbook.decision import Malformed, read_decision
 from runbook.message import ReleaseOrder
@@ -63,6 +64,8 @@ def test_the_starter_takes_every_command_with_its_options(page: str, words: list
 )
 def test_every_module_that_is_run_can_be_run(page: str, words: list[str]) -> None:
     assert (ROOT / f"{words[0].replace('.', '/')}.py").exists() or (ROOT / words[0].replace(".", "/")).is_dir(), page
+    if words[0] == "deploy.sandbox":
+        arguments().parse_args(words[1:])
     if words[0] == "deploy.ledger":
         done = subprocess.run(
             [sys.executable, "-m", *words, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False

@@ -76,8 +76,9 @@ def test_a_sandbox_that_ended_comes_back_as_it_was_and_leaves_no_process(tmp_pat
     assert not (tmp_path / "sandbox.json").exists()
 
 
-def test_the_state_of_a_sandbox_that_is_not_up_says_how_to_start_it(tmp_path: Path) -> None:
-    words = [*MODULE, "state", "--root", str(tmp_path)]
+@pytest.mark.parametrize("asked", [["state"], ["publish", "1.1.0"]], ids=" ".join)
+def test_a_sandbox_that_is_not_up_says_how_to_start_it(tmp_path: Path, asked: list[str]) -> None:
+    words = [*MODULE, *asked, "--root", str(tmp_path)]
     told = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert told.returncode == 1
     assert f"start one with `up --root {tmp_path}`" in told.stderr
