@@ -6,7 +6,7 @@ from runbook import steps
 
 DONE: Mapping[str, str] = {
     steps.PLAN.name: "The project's file is valid, every secret it names is there, the version is a semantic version "
-    "and the commit exists. The file is kept with the release as it was read, so a later edit changes nothing under way.",
+    "and it is known which commit is meant: the prerequisites look whether the repository has it. The file is kept with the release as it was read, so a later edit changes nothing under way.",
     steps.PLAN_ROLLBACK.name: "The version to return to is known to have been good, or to have run on every host before the "
     "first release, with its digest.",
     steps.CI_GREEN.name: "Every status and every Actions run of the commit succeeded. None at all is not green.",
