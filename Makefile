@@ -36,7 +36,7 @@ UV := $(VENV)/uv/bin/uv
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header -q
 
-.PHONY: help setup demo sandbox test chaos histories replay check lint types mypy pyright layers current format lock docs clean
+.PHONY: help setup demo sandbox test chaos histories replay bench check lint types mypy pyright layers current format lock docs clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +67,9 @@ histories: $(READY) ## record the histories that tests/histories lacks; one anew
 
 replay: $(READY) ## how long each recorded history takes to replay, beside an empty workflow
 	$(PY) -m tests.replay_times $(ARGS)
+
+bench: $(READY) ## measure a release, its parts and its recovery, beside what they can be compared with
+	$(PY) -m tests.bench $(ARGS)
 
 check: lint types layers current ## everything that needs no running: style, types, layers, lock, generated files
 

@@ -117,6 +117,7 @@ class Player:
 
     async def _play(self, run: Run, service: Service) -> tuple[Status | None, list[str]]:
         order = ReleaseOrder(project="shop", version=run.version, requested_by="carol", reason="chaos")
+        run.at["start"] = time.time()
         self._run_id = await self._insist(lambda: self._start(order))
         status = await self._until(lambda seen: seen.gate is not None and seen.gate.open)
         if status.needs or status.outcome or status.gate is None:
