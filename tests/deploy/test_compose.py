@@ -58,6 +58,10 @@ def test_no_secret_is_in_an_environment(services: Services) -> None:
             assert not re.search("PASSWORD|PWD|TOKEN|SECRET|KEY", variable) or str(value).startswith("/run/"), name
 
 
+def test_it_reads_the_worker_s_environment_as_a_shell_does(services: Services) -> None:
+    assert services["worker"]["environment"]["RUNBOOK_TAGGER"] == "Release Runbook <releases@example.net>"
+
+
 def test_whatever_keeps_state_or_takes_orders_is_checked_and_started_again(services: Services) -> None:
     lasting = {name for name, service in services.items() if service.get("restart") == "unless-stopped"}
     assert lasting == {"database", "temporal", "ui", "worker"}

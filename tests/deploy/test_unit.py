@@ -9,6 +9,7 @@ import pytest
 from process.settings import WorkerSettings
 from process.stopping import MARGIN
 from tests.deploy.running import DEPLOY, ended, output_of
+from tests.docs.pages import of_program
 
 UNIT = DEPLOY / "systemd" / "release-runbook.service"
 SLOWEST = WorkerSettings.model_fields["grace"].default + MARGIN.total_seconds()
@@ -52,3 +53,16 @@ def test_its_user_is_the_one_that_is_made_for_it() -> None:
     made = (UNIT.parent / "release-runbook.sysusers").read_text().splitlines()[-1].split()
     assert made[:2] == ["u", settings()["User"][0]]
     assert made[-1] == f"/var/lib/{settings()['StateDirectory'][0]}"
+
+
+def test_what_the_pages_run_beside_it_has_its_user_its_folder_and_its_environment() -> None:
+    [(_, words)] = of_program("systemd-run")
+    given = dict(word.removeprefix("--property=").removeprefix("--").split("=", 1) for word in words if "=" in word)
+    wanted = {
+        "uid": "User",
+        "gid": "Group",
+        "EnvironmentFile": "EnvironmentFile",
+        "WorkingDirectory": "WorkingDirectory",
+    }
+    assert given == {option: settings()[key][0] for option, key in wanted.items()}
+    assert words[words.index("-m") - 1] == settings()["ExecStart"][0].split()[0]
