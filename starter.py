@@ -1,15 +1,22 @@
 """The operator's command line: start, watch and decide releases. What each command does is in `console/`."""
 
-from process import packages
+from process import keyboard, packages
+
+if __name__ == "__main__":
+    keyboard.leave_quietly()  # what is imported below takes half a second and more
 
 packages.require("starter.py", "typer", "temporalio", "pydantic", "rich")
 
+import contextlib
+import io
+import sys
 from typing import Annotated, NoReturn
 
 import typer
 
 from console import begin, catalogue, decide, drift_check, exit_status, follow, gate, look, session
-from console.output import Output
+from console.output import Output, Unwritable
+from console.refusal import stated
 from process.ending import end
 from runbook import names
 
@@ -115,7 +122,10 @@ def reject(
     json: Json = False,
 ) -> None:
     """End the release at the gate: nothing is promoted."""
-    _do(lambda: decide.judge(project, names.REJECT, digest=digest, comment=comment, by=by), json=json)
+    _do(
+        lambda: decide.judge(project, names.REJECT, digest=digest, comment=stated(comment, "--comment"), by=by),
+        json=json,
+    )
 
 
 @app.command("gate")
@@ -176,13 +186,21 @@ def drift(
 
 
 def _do(prepare: session.Prepare, *, json: bool) -> NoReturn:
+    keyboard.interrupt()
     raise typer.Exit(session.perform(prepare, Output(json=json)))
 
 
 def main() -> NoReturn:
     """Run the command and leave with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that the terminal has not is no reason to say nothing
     try:
         app()
+    except (Unwritable, OSError) as error:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{error if isinstance(error, Unwritable) else Unwritable(error)}\n")
+        end(exit_status.ExitStatus.UNWRITTEN)
     except SystemExit as leaving:
         end(leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 2)
     end(0)

@@ -65,6 +65,8 @@ def good_versions(project: str, limit: int) -> Work:
                 first = first or (ended if ended.ran_before else None)
         if first is not None and first.ran_before not in {entry["version"] for entry in entries}:
             entries.append(_before(first))
+        if not entries:
+            await lane.found()  # raises Refusal where there is no such project
         _show(session, entries, ("version", "digest", "released", "age", "approved_by", "note"))
         session.output.data(entries)
         return ExitStatus.GOOD

@@ -18,6 +18,7 @@ class ExitStatus(IntEnum):
     GOING_ON = 7
     DRIFTED = 8
     UNKNOWN = 9
+    UNWRITTEN = 74
     INTERRUPTED = 130
 
     @property
@@ -36,6 +37,7 @@ _MEANINGS = {
     ExitStatus.GOING_ON: "still going on, waiting for a worker, or it is not known whether what was sent was heard",
     ExitStatus.DRIFTED: "drift: a production host is no longer what the last release left",
     ExitStatus.UNKNOWN: "no drift seen, but not every production host could be looked at",
+    ExitStatus.UNWRITTEN: "the output can't be written, as on a full disk: what was started goes on",
     ExitStatus.INTERRUPTED: "interrupted at the keyboard: what was started goes on",
 }
 _OUTCOMES = {

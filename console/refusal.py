@@ -24,6 +24,13 @@ def refuse(error: ValidationError) -> NoReturn:
     raise Refusal("; ".join(faults)) from None
 
 
+def stated(text: str, option: str) -> str:
+    """The text, if there is any: what must be said must say something."""
+    if not text.strip():
+        raise Refusal(f"{option} is empty: say why, in some words that are kept with the decision")
+    return text
+
+
 def checked(kind: Any, value: str) -> str:
     """The value, if it has the form that `kind` (an identifier's type) asks for."""
     try:

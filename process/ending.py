@@ -17,6 +17,8 @@ def end(status: int) -> NoReturn:
     """Flush logs and output, then leave at once with this exit status; no `finally` or atexit hook runs after it."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:  # the program was started with it closed, as by `>&-`
+            continue
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(status)

@@ -10,6 +10,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -22,7 +23,7 @@ from deploy.ports import free_port
 from runbook import names
 from runbook.status import Outcome
 from tests.operators import Operator, new_operator
-from tests.programs import ENDINGS, ended, start_starter, starter_process
+from tests.programs import ENDINGS, Left, ended, start_starter, starter_process
 from tests.projects import DIGEST
 from tests.servers import TemporalServer
 
@@ -130,6 +131,62 @@ async def test_a_reader_that_goes_away_ends_it_quietly(temporal: TemporalServer,
     assert "Traceback" not in left.err
 
 
+@pytest.mark.parametrize("words", [["status", "nowhere-1", "--json"], ["list", "--json"], ["list"], ["--help"]])
+async def test_an_output_that_takes_nothing_is_one_line_and_a_status_of_its_own(
+    temporal: TemporalServer, words: list[str]
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        left = await ended(await start_starter(words, temporal.environment, stdout=full))
+    assert left.status == ExitStatus.UNWRITTEN
+    assert left.err.splitlines()[-1].startswith("the output can't be written: No space left on device")
+    assert "Traceback" not in left.err
+    assert "bug" not in left.err
+
+
+async def test_a_reader_of_json_that_goes_away_ends_it_quietly(temporal: TemporalServer) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = await start_starter(["list", "--json"], temporal.environment, stdout=writing)
+    os.close(writing)
+    assert (await ended(process)) == Left(ExitStatus.INTERRUPTED, "", "")
+
+
+async def test_a_terminal_without_our_signs_gets_others_and_json_loses_nothing(
+    temporal: TemporalServer, operator: Operator
+) -> None:
+    await release(operator, temporal, reason="für alle")
+    ascii_only = {**temporal.environment, "PYTHONIOENCODING": "ascii"}
+    left = await starter_process("status", operator.project, **ascii_only)
+    assert (left.status, left.err) == (ExitStatus.GOING_ON, "")
+    assert "because: f?r alle" in left.out
+    left = await starter_process("status", operator.project, "--json", **ascii_only)
+    assert json.loads(left.out)["reason"] == "für alle"
+
+
+@pytest.mark.parametrize("imported", ["typer.models", "temporalio.client"])
+async def test_an_interrupt_while_it_still_imports_is_a_line_and_no_traceback(imported: str) -> None:
+    process = await start_starter(["list"], {"PYTHONPROFILEIMPORTTIME": "1"})
+    assert process.stderr is not None
+    await asyncio.wait_for(process.stderr.readuntil(f" {imported}\n".encode()), 60)
+    process.send_signal(signal.SIGINT)
+    left = await ended(process)
+    assert left.status == ExitStatus.INTERRUPTED
+    assert left.err.splitlines()[-1] == "interrupted: nothing was asked for yet"
+    assert "Traceback" not in left.err
+
+
+async def test_an_empty_comment_is_no_comment() -> None:
+    left = await starter_process("reject", "shop", "--comment", " ", TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
+    assert (left.status, left.out) == (2, "")
+    assert left.err == "--comment is empty: say why, in some words that are kept with the decision\n"
+
+
+async def test_the_versions_of_a_project_that_nobody_knows_are_not_none(temporal: TemporalServer) -> None:
+    left = await starter_process("rollback", "nope", "--list", **temporal.environment)
+    assert (left.status, left.out) == (2, "")
+    assert "Temporal knows no release or rollback of nope" in left.err
+
+
 async def test_an_interrupted_watch_says_that_the_release_goes_on(temporal: TemporalServer, operator: Operator) -> None:
     await release(operator, temporal)
     process = await start_starter(["watch", operator.project], temporal.environment)
@@ -164,10 +221,10 @@ async def test_at_a_terminal_the_board_is_live_and_stays(temporal: TemporalServe
     assert f"{operator.project} 1.4.0: released" in terminal.screen
 
 
-async def release(operator: Operator, temporal: TemporalServer) -> None:
+async def release(operator: Operator, temporal: TemporalServer, reason: str = "weekly") -> None:
     """Start one from outside, and let it come to its gate."""
     variables = {**temporal.environment, "RUNBOOK_TASK_QUEUE": operator.queue, "RUNBOOK_USER": "carol"}
-    left = await starter_process("start", operator.project, "1.4.0", "--reason", "weekly", **variables)
+    left = await starter_process("start", operator.project, "1.4.0", "--reason", reason, **variables)
     assert left.status == 0, left.err
     await operator.until_the_gate()
 

@@ -25,6 +25,12 @@ def test_the_status_is_what_was_asked_for_and_what_was_written_arrives(status: i
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, "written\n", "complained\n")
 
 
+def test_an_output_that_was_closed_from_the_start_does_not_change_the_status() -> None:
+    shell = 'exec "$0" -c "$1" 3 >&- 2>&-'
+    ended = subprocess.run(["sh", "-c", shell, sys.executable, PROGRAM], timeout=20, check=False)
+    assert ended.returncode == 3
+
+
 def test_a_reader_that_went_away_does_not_change_the_status() -> None:
     buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
     with subprocess.Popen([sys.executable, "-c", PROGRAM, "3"], stdout=subprocess.PIPE, env=buffered) as program:
