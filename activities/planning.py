@@ -137,7 +137,7 @@ class PlanningActivities:
             what = (
                 f"{wanted.to_version} was never released" if wanted.to_version else "no good version is before this one"
             )
-            raise Refused(f"{what}: name one as to_version that the ledger knows {_known(past)}")
+            raise Refused(f"{what}: name one that the ledger knows {_known(past)}")
         return good
 
     async def _no_rollback(self, project: str) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.moments import clock, lasting
+from runbook import names
 from runbook.status import GateView, GivenDecision, Need, Outcome, Row, State, Status
 
 _SIGNS = {
@@ -26,9 +27,9 @@ _SHOWN_EVIDENCE = 10
 _SHOWN_REFUSALS = 3
 
 
-def board(status: Status, *, rows: int | None = None) -> RenderableType:
-    """`rows`: show at most so many steps, those where something happens first."""
-    return Group(*_parts(status, rows))
+def board(status: Status, *, rows: int | None = None, live: bool = False) -> RenderableType:
+    """`rows`: show at most so many steps, those where something happens first. `live`: nothing is wider than the screen."""
+    return Group(*_parts(status, rows, wrapped=live))
 
 
 def sign(row: Row) -> str:
@@ -47,7 +48,7 @@ def found(row: Row) -> str:
     return row.trouble or row.finding
 
 
-def _parts(status: Status, rows: int | None) -> Iterator[RenderableType]:
+def _parts(status: Status, rows: int | None, *, wrapped: bool) -> Iterator[RenderableType]:
     yield _headline(status)
     if status.rows:
         yield _steps(*_fitting(status.rows, rows))
@@ -56,8 +57,10 @@ def _parts(status: Status, rows: int | None) -> Iterator[RenderableType]:
             yield Panel(_lines(row.evidence[-_SHOWN_EVIDENCE:]), title=f"seen by {row.key}", border_style="red")
     for need in status.needs:
         yield _need(need)
+        yield _commands(need.send, wrapped=wrapped)
     if status.gate is not None and status.gate.open:
         yield _gate(status.gate)
+        yield _commands(status.gate.how_to, wrapped=wrapped)
     if status.messages:
         yield _lines([f"- {message}" for message in status.messages[-_SHOWN_MESSAGES:]])
 
@@ -105,7 +108,9 @@ def _need(need: Need) -> Panel:
     lines = [f"{need.cause}: {need.what}", *([need.hint] if need.hint else [])]
     if need.until is not None:
         lines.append(f"Without an answer by {clock(need.until)} the release is aborted.")
-    lines += ["Answer with `retry`, `abort` or `roll-back`, or send one of:", *need.send]
+    # What it can send is what it can do now: whether production was touched decides between `abort` and `roll-back`.
+    able = [name.replace("_", "-") for name in names.SIGNALS if any(f" --name {name} " in line for line in need.send)]
+    lines.append(f"Answer with {' or '.join(f'`{word}`' for word in able)}, or send one of:")
     where = f" on {need.host}" if need.host else ""
     return Panel(_lines(lines), title=f"☎ a person is needed: {need.step}{where}", border_style="yellow")
 
@@ -122,7 +127,6 @@ def _gate(gate: GateView) -> Panel:
         *([f"Production may be changed: {gate.window}"] if gate.window else []),
         *(f"Refused: {each.kind} by {each.by}: {each.why}" for each in gate.refusals[-_SHOWN_REFUSALS:]),
         "Decide with `approve` or `reject`, or send one of:",
-        *gate.how_to,
     ]
     return Panel(_lines(lines), title="⏸ the gate waits for people", border_style="yellow")
 
@@ -131,6 +135,11 @@ def _given(decision: GivenDecision) -> str:
     facts = [f"sent by {decision.sender}"] if decision.sender else []
     facts += [f"signed with {decision.key}"] if decision.key else []
     return f"{decision.by} ({', '.join(facts)})" if facts else decision.by
+
+
+def _commands(commands: list[str], *, wrapped: bool) -> Text:
+    """Outside the box, one a line: what wraps inside its border can't be copied."""
+    return Text("\n".join(commands), no_wrap=not wrapped, overflow="fold" if wrapped else "ignore")
 
 
 def _lines(lines: list[str]) -> Text:

@@ -18,7 +18,7 @@ from console.output import plain
 from console.refusal import Refusal
 from console.session import Session, is_passing
 from process.polls import WORKFLOWS, polls
-from runbook import names
+from runbook import names, steps
 from runbook.status import State, Status
 
 _RPC = timedelta(seconds=10)
@@ -105,16 +105,16 @@ class Lane:
         newest = max(heard.values(), default=0)
         return time.time() - newest < _POLL_LASTS
 
-    async def holder(self) -> str:
-        """Who is in the lane, since when, at which step: one line."""
+    async def holder(self) -> tuple[str, str]:
+        """Who is in the lane, since when, at which step: one line; and the command that ends it."""
         found = await self.found()
         status = await self.status(found.run_id)
         since = f"since {clock(found.start_time)} ({ago(found.start_time)})"
         if status is None:
             summary = plain(await found.static_summary()) or found.workflow_type
-            return f"{self.workflow_id} is held {since} by {summary}, but no worker answers for it"
+            return f"{self.workflow_id} is held {since} by {summary}, but no worker answers for it", names.ABORT
         what = f"{status.kind}{status.subject.removeprefix(status.project)}, asked for by {status.requested_by}"
-        return f"{self.workflow_id} is held {since} by {what}, {doing(status)}"
+        return f"{self.workflow_id} is held {since} by {what}, {doing(status)}", way_out(status)
 
     async def why_silent(self, run: WorkflowExecutionDescription) -> str:
         """Why this run does not tell how it stands, as far as Temporal tells."""
@@ -132,6 +132,12 @@ class Lane:
             f"no worker polls the task queue {self.session.task_queue} at {self.session.target}: start worker.py, "
             "it goes on from where it is"
         )
+
+
+def way_out(status: Status) -> str:
+    """`roll-back` is refused until production is touched, and by a rollback; `abort` never is."""
+    touched = any(row.name == steps.SWAP.name and row.state is not State.WAITING for row in status.rows)
+    return "roll-back" if touched and status.kind == "release" else names.ABORT
 
 
 def doing(status: Status) -> str:

@@ -44,10 +44,10 @@ class Output:
                 self.out.print(text, soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
-        """A table or board for people."""
+        """A table or board for people; a line that is made not to wrap is whole."""
         if not self.json:
             with _written():
-                self.out.print(renderable)
+                self.out.print(renderable, crop=False)
 
     def data(self, value: Any) -> None:
         """The same for programs."""

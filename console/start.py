@@ -59,10 +59,8 @@ class Start:
         except WorkflowAlreadyStartedError:
             if ours := await self._arrived():
                 return ours
-        raise Refusal(
-            f"{await self._lane.holder()}; nothing was started: "
-            f"`watch {self._lane.project}`, or `abort` or `roll-back` it"
-        )
+        holder, way_out = await self._lane.holder()
+        raise Refusal(f"{holder}; nothing was started: `watch {self._lane.project}`, or `{way_out}` it")
 
     async def _sent(self) -> str:
         by = f"{self._title}, asked for by {self._order.requested_by}"

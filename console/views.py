@@ -59,12 +59,12 @@ class LiveBoard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._last is not None:
-            self._live.update(board(self._last), refresh=True)
+            self._live.update(board(self._last, live=True), refresh=True)
         self._live.stop()
 
     def show(self, status: Status) -> None:
         self._last = status
-        self._live.update(board(status, rows=max(5, self._console.height - _AROUND)), refresh=True)
+        self._live.update(board(status, rows=max(5, self._console.height - _AROUND), live=True), refresh=True)
 
     def silent(self, why: str) -> None:
         self._live.update(Text(why, style="yellow"), refresh=True)

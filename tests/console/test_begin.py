@@ -81,6 +81,18 @@ async def test_a_taken_lane_says_who_holds_it_since_when_and_at_which_step(opera
         "waiting at the gate",
     ):
         assert part in line
+    assert line.endswith(f"nothing was started: `watch {operator.project}`, or `abort` it")
+
+
+async def test_a_lane_that_is_taken_by_a_release_in_production_is_left_by_rolling_back(operator: Operator) -> None:
+    hold = operator.crew.hold(steps.SWAP)
+    await operator.does(lambda: prepare(operator.project))
+    await operator.until_the_gate()
+    await operator.approve()
+    await hold.reached.wait()
+    said = await operator.does(lambda: prepare(operator.project, "1.5.0"))
+    assert said.err.endswith("or `roll-back` it\n")
+    hold.let_go.set()
 
 
 async def test_a_taken_lane_is_explained_even_if_no_worker_answers(idle: Operator) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from console.board import board
 from console.moments import clock, lasting
 from console.output import Output, plain
-from runbook.status import Need, Outcome, Row, State, Status
+from runbook.status import GateView, Need, Outcome, Row, State, Status
 
 NOW = datetime.now(UTC)
 
@@ -20,9 +20,9 @@ def status(rows: list[Row] | None = None, **fields: Any) -> Status:
     return Status.model_validate({**told, "run_id": "run-1", "started": NOW, "rows": rows or [], **fields})
 
 
-def shown(what: Status, *, rows: int | None = None, width: int = 120) -> str:
+def shown(what: Status, *, rows: int | None = None, width: int = 120, live: bool = False) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width).print(board(what, rows=rows))
+    Console(file=stream, width=width).print(board(what, rows=rows, live=live))
     return stream.getvalue()
 
 
@@ -62,11 +62,44 @@ def test_a_need_names_the_step_the_host_the_hint_and_what_to_send() -> None:
         hint="look at it",
         since=NOW,
         until=NOW + timedelta(hours=1),
-        send=["temporal workflow signal --name retry"],
+        send=[
+            "temporal workflow signal --name retry --input '{}'",
+            "temporal workflow signal --name abort --input '{}'",
+        ],
     )
     text = shown(status(needs=[need]))
     for part in ("swap on production-1", "Unreachable: no route", "look at it", "--name retry", clock(need.until)):
         assert part in text
+    assert "Answer with `retry` or `abort`, or send one of:" in text
+    assert "roll-back" not in text
+
+
+@pytest.mark.parametrize("width", [40, 120])
+def test_what_to_send_is_below_the_box_and_whole(width: int) -> None:
+    command = (
+        'temporal workflow signal --workflow-id release-shop --name roll_back --input \'{"by":"YOU"}\' ' + "x" * 90
+    )
+    need = Need(step="swap", cause="Unreachable", what="no route", since=NOW, send=[command])
+    gate = GateView(
+        image="i",
+        digest="d",
+        commit="c",
+        plan="p",
+        needed=1,
+        approvers=["bob"],
+        requester_may_approve=False,
+        opened=NOW,
+        expires=NOW,
+        how_to=[command, command],
+    )
+    stream = io.StringIO()
+    Output(out=Console(file=stream, width=width)).show(board(status(needs=[need], gate=gate)))
+    lines = stream.getvalue().splitlines()
+    assert lines.count(command) == 3
+    assert any("`roll-back`" in line for line in lines)
+    live = shown(status(needs=[need], gate=gate), width=width, live=True)
+    assert max(map(len, live.splitlines())) <= width
+    assert "".join(live.splitlines()).count(command) == 3
 
 
 def test_an_ended_release_says_how_and_why() -> None:
