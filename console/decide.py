@@ -2,12 +2,12 @@
 
 import sys
 
-import typer
 from temporalio.client import WorkflowExecutionDescription
 
 from console.board import board
 from console.exit_status import ExitStatus
 from console.lane import Lane, doing
+from console.question import confirmed
 from console.refusal import Refusal, checked
 from console.session import Session, Work, person
 from console.signing import signed
@@ -78,7 +78,7 @@ def _meant(lane: Lane, gate: GateView, decision: str, digest: str | None) -> str
     if not sys.stdin.isatty() or lane.session.output.json:
         raise Refusal(f"say which digest: --digest {gate.digest} is what the gate of {lane.project} shows")
     lane.session.output.say(f"{gate.changelog}\n\n{decision} {gate.image}, commit {gate.commit}")
-    if not typer.confirm("exactly this?"):
+    if not confirmed("exactly this?"):
         raise Refusal("nothing was decided")
     return gate.digest
 

@@ -212,6 +212,25 @@ async def test_at_a_terminal_the_digest_is_shown_and_must_be_confirmed(
     assert told in terminal.screen
 
 
+@pytest.mark.parametrize("interrupted", ["ctrl-c", "ctrl-d"])
+async def test_an_interruption_at_the_question_decides_nothing_and_is_heard_at_once(
+    temporal: TemporalServer, operator: Operator, interrupted: str
+) -> None:
+    await release(operator, temporal)
+    terminal = await Terminal.running(["approve", operator.project, "--as", "alice"], temporal)
+    await terminal.shows("exactly this? [y/N]:")
+    if interrupted == "ctrl-c":
+        terminal.interrupt()
+    else:
+        terminal.press("\x04")
+    assert await terminal.left() == ExitStatus.INTERRUPTED
+    assert terminal.screen.splitlines()[-1] == "interrupted: nothing was decided"
+    assert "bug" not in terminal.screen
+    status = await operator.until_the_gate()
+    assert status.gate is not None
+    assert not status.gate.approvals
+
+
 async def test_at_a_terminal_the_board_is_live_and_stays(temporal: TemporalServer, operator: Operator) -> None:
     await release(operator, temporal)
     terminal = await Terminal.running(["watch", operator.project], temporal)
@@ -253,7 +272,14 @@ class Terminal:
                 await asyncio.sleep(0.05)
 
     def type(self, line: str) -> None:
-        os.write(self._descriptor, f"{line}\n".encode())
+        self.press(f"{line}\n")
+
+    def press(self, key: str) -> None:
+        os.write(self._descriptor, key.encode())
+
+    def interrupt(self) -> None:
+        """What Ctrl-C sends; once."""
+        self._process.send_signal(signal.SIGINT)
 
     async def left(self) -> int:
         status = (await ended(self._process)).status
