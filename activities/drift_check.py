@@ -16,7 +16,7 @@ from runbook.identifier import tag_of
 
 
 class Files(Protocol):
-    def load(self, name: str) -> ReadProject: ...
+    def load(self, name: str, *, for_release: bool = ...) -> ReadProject: ...
 
 
 class Past(Protocol):
@@ -41,7 +41,7 @@ class DriftCheckActivities:
     @performs(steps.PLAN_DRIFT_CHECK)
     async def plan(self, order: DriftCheckToPlan) -> DriftCheckPlan:
         project = order.ref.project
-        read = await in_thread(self._files.load, project)
+        read = await in_thread(self._files.load, project, for_release=False)
         # In this order: what ends in between is taken as under way, not as a record that is out of date.
         under_way = await self._under_way(project)
         known = HostRecords(await self._past.rows(project, actions=ACTIONS))

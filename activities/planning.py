@@ -21,7 +21,7 @@ from runbook.trouble import Cause
 
 
 class Files(Protocol):
-    def load(self, name: str) -> ReadProject: ...
+    def load(self, name: str, *, for_release: bool = ...) -> ReadProject: ...
 
 
 class Refs(Protocol):
@@ -82,7 +82,7 @@ class PlanningActivities:
         """Asks for no more than a rollback needs: neither the forge nor what only a release uses."""
         wanted, doubts = order.order, Doubts()
         read, good, _ = await asyncio.gather(
-            doubts.of(in_thread(self._files.load, wanted.project)),
+            doubts.of(in_thread(self._files.load, wanted.project, for_release=False)),
             doubts.of(self._good(wanted)),
             doubts.of(self._no_rollback(wanted.project)),
         )

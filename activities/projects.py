@@ -39,8 +39,10 @@ class Projects:
         """Those too that `load` refuses."""
         return sorted(path.stem for path in self._folder.glob("*.toml") if _is_name(path.stem))
 
-    def load(self, name: str) -> ReadProject:
+    def load(self, name: str, *, for_release: bool = True) -> ReadProject:
         """The project's file; blocks for as long as the disk does.
+
+        Not `for_release`, what only a release minds is no fault: a rollback must not wait until the file is corrected.
 
         Raises:
             Refused: there is none, or it has faults: the message names them all, and so does its evidence.
@@ -49,17 +51,17 @@ class Projects:
         if not _is_name(name) or not path.is_file():
             known = ", ".join(known for known in self.names() if not lane_fault(known)) or "none"
             raise Refused(f"there is no project {name!r}: {path} is not there; projects of this worker: {known}")
-        if fault := lane_fault(name):
+        if for_release and (fault := lane_fault(name)):
             raise Refused(f"{path.name}: {fault}")
         content = _content(path)
-        project = parsed(content)
+        project = parsed(content, for_release=for_release)
         if isinstance(project, Project):
             return ReadProject(project, fingerprint(content))
         more = f" (and {len(project) - 20} more)" if len(project) > 20 else ""
         raise Refused(f"{path.name}: {'; '.join(project[:20])}{more}", evidence=[fault[:300] for fault in project[:20]])
 
 
-def parsed(content: bytes) -> Project | list[str]:
+def parsed(content: bytes, *, for_release: bool = True) -> Project | list[str]:
     """The project, or every fault of the file in one line each, with its path: `production.hosts[1]: …`."""
     try:
         tables = tomllib.loads(content.decode())
@@ -74,7 +76,8 @@ def parsed(content: bytes) -> Project | list[str]:
         for found in error.errors(include_url=False, include_input=False, include_context=False):
             faults.setdefault(_path(found["loc"]), _SAID.get(found["type"], found["msg"].removeprefix("Value error, ")))
     else:
-        faults |= dict(_unfit(project))
+        if for_release:
+            faults |= dict(_unfit(project))
         if not faults:
             return project
     return [" ".join(f"{path}: {why}".split()) for path, why in faults.items()]

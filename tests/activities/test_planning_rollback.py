@@ -46,9 +46,7 @@ async def test_a_rollback_to_what_was_never_released_names_what_ran_before_the_f
     await world.ran_before("1.0.1", lines_of("0.9.0", OLD_DIGEST))
     await world.released("1.0.1")
     known = r"as released \(it knows 1\.0\.1\), or 0\.9\.0, which ran before the first release$"
-    with pytest.raises(
-        Refused, match=f"0.8.0 was never released: name one as to_version that the ledger knows {known}"
-    ):
+    with pytest.raises(Refused, match=f"0.8.0 was never released: name one that the ledger knows {known}"):
         await world.plan_rollback(to_version="0.8.0")
 
 
@@ -88,6 +86,16 @@ async def test_a_rollback_needs_neither_the_forge_nor_people(world: World) -> No
     world.tables["project"]["repository"] = "http://127.0.0.1:1/acme/shop.git"
     world.tables["staging"]["hosts"] = ["unknown"]
     assert (await world.plan_rollback()).image.version == "1.3.0"
+
+
+async def test_a_file_that_no_release_should_go_by_holds_no_rollback_up(world: World) -> None:
+    """Its soak could never fail: that is a fault of what is to come, not of what is to be left."""
+    await world.released("1.3.0", OLD_DIGEST)
+    await world.released("1.4.0")
+    world.tables["production"]["soak"] = {"every": "1m"}
+    assert (await world.plan_rollback()).image.digest == OLD_DIGEST
+    with pytest.raises(Refused, match=r"production\.soak\.within"):
+        await world.plan()
 
 
 async def test_a_rollback_beside_another_is_refused_and_so_is_one_that_can_not_log_in(world: World) -> None:
