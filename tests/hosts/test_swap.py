@@ -105,6 +105,40 @@ async def test_put_back_what_is_gone_is_made_anew_from_its_digest(
     assert (await service.serving()).image == old.reference
 
 
+async def test_put_back_what_is_gone_and_was_built_on_the_host_is_made_anew_once(
+    service: Service, host: Host, old: Image, new: Image
+) -> None:
+    engine = await service.engine()
+    await engine.pull(old.repository, old.digest, None)
+    made = await engine.create(service.container(old, name="build", port=None))
+    host.run("docker", "commit", made, "built:v1.0.0")
+    await engine.remove(made)
+    before = await engine.create(service.container(old, image="built:v1.0.0"))
+    await engine.start(before)
+    back = await service.way_back(2)
+    await service.swap(new, 2, back)
+    host.run("docker", "container", "prune", "--force")
+    restored = await service.put_back(back, 3, failed=2)
+    assert await service.version() == "v1.0.0"
+    assert (back.container_id, back.digest, restored.kept) == (before, None, False)
+    assert await service.running() == {service.environment.container: (restored.container_id, back.image_id)}
+    assert (await service.put_back(back, 3, failed=2)).container_id == restored.container_id
+
+
+async def test_a_container_that_only_has_a_name_like_ours_is_left_alone(
+    service: Service, host: Host, old: Image, new: Image
+) -> None:
+    engine, stranger = await service.engine(), f"{service.environment.container}-back-1"
+    await service.legacy(old)
+    beside = await engine.create(service.container(old, name=stranger, port=None))
+    await engine.start(beside)
+    was = await engine.inspect(beside)
+    back = await service.way_back(2)
+    await service.swap(new, 2, back)
+    await service.put_back(back, 3, failed=2)
+    assert await engine.inspect(stranger) == was
+
+
 async def test_the_kept_container_stays_down_when_the_engine_is_restarted(
     service: Service, host: Host, old: Image, new: Image
 ) -> None:
