@@ -51,7 +51,8 @@ async def _way_back(engine: HostEngine, order: RollbackToRehearse) -> WayBack | 
     family = Family.among(await engine.containers(), own, order.ref.project)
     family.refuse_if_fenced(order.host)
     previous = family.with_id(order.previous_id)
-    if previous is None:
+    # A swap behind a proxy refuses one that runs and publishes its port: such a one did not run before.
+    if previous is None or (order.environment.proxy and not previous.upstream):
         return None
     return WayBack(
         host=order.host,

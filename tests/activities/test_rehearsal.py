@@ -15,7 +15,7 @@ from runbook.image import Image
 from runbook.project import EnvironmentTable
 from runbook.service import RollbackToRehearse
 from runbook.trouble import Cause
-from tests.activities.crossing_bench import Behind
+from tests.activities.crossing_bench import Behind, never
 from tests.activities.host_bench import (
     ADDRESS,
     SETTLE,
@@ -134,6 +134,21 @@ async def test_a_rehearsal_goes_back_and_forth_behind_the_proxy(bench: Bench, ol
     seen = await behind.shape()
     assert seen["shop-old-20"] == (first.container_id, "exited")
     assert (await behind.served(), behind.proxy.unfit) == ("v1.1.0", [])
+
+
+async def test_one_that_published_its_port_is_no_way_back_behind_the_proxy_to_rehearse(
+    bench: Bench, old: Image, new: Image
+) -> None:
+    behind = Behind.of(bench)
+    before = await bench.legacy(behind.environment, old)
+    await bench.engine.stop(before, behind.environment.stop_timeout)
+    staged = await behind.swap(new, 10)
+    assert staged.previous_id == before
+    shape = await behind.shape()
+    order = rehearsal(bench, behind.environment, new, before)
+    found = await rehearsed(await behind.means(10), order, never)
+    assert (found.seconds, found.summary) == (None, f"{ADDRESS}: nothing ran before, no rollback rehearsed")
+    assert (await behind.shape(), await behind.served()) == (shape, "v1.1.0")
 
 
 async def test_killed_before_any_call_the_next_attempt_rehearses_to_the_end(
