@@ -89,7 +89,8 @@ class PuttingBack:
         return by_hand or (made and back.image_id is not None and not back.digest)
 
     def _preference(self, family: Family, member: Member) -> tuple[bool | int, ...]:
-        serves, is_recorded = member is family.serving and member.alive, member.id == self._back.container_id
+        serves = member is family.serving and member.container.running
+        is_recorded = member.id == self._back.container_id
         return serves, is_recorded, family.is_mine(member), member.alive, member.epoch
 
     def _to_run(self, family: Family) -> Member | None:
