@@ -1,11 +1,9 @@
 """A host returned to what it ran before: from every state a swap can leave, killed anywhere, resumed too late."""
 
 import contextlib
-from typing import Any
 
 import pytest
 
-from activities.clients.engine_container import Container
 from activities.errors import Refused, Unreachable
 from runbook.image import Image
 from runbook.service import WayBack
@@ -137,30 +135,6 @@ async def test_one_that_was_started_after_another_was_kept_aside_is_kept_beside_
     # Until the next release, as what any release keeps.
     await swap(bench, environment, new, 40)
     assert set(await shape(bench, environment)) == {"shop", "shop-old-40"}
-
-
-@pytest.mark.parametrize("state", ["running", "restarting"])
-async def test_what_somebody_started_of_the_same_image_is_done_only_when_it_runs(
-    bench: Bench, old: Image, new: Image, state: str
-) -> None:
-    environment, engine = bench.environment(), bench.engine
-    before, back = await released(bench, environment, old, new)
-    await engine.stop("shop", environment.stop_timeout)
-    await engine.remove("shop")
-    by_hand = await bench.legacy(environment, old)
-
-    class Telling:
-        """An engine that says so of the one that serves."""
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(engine, name)
-
-        async def containers(self) -> list[Container]:
-            found = await engine.containers()
-            return [c.model_copy(update={"state": state}) if c.id == by_hand and c.name == "shop" else c for c in found]
-
-    made = await put_back(bench, environment, back, engine=Telling())
-    assert made.container_id == (by_hand if state == "running" else before)
 
 
 async def test_a_later_run_is_left_alone(bench: Bench, old: Image, new: Image) -> None:
