@@ -28,7 +28,7 @@ async def rehearsed(means: Means, order: RollbackToRehearse, answers: Answers) -
     tell("waiting for the version before to answer")
     patience = order.environment.health_deadline
     is_well = await answers(patience.total_seconds())
-    seconds = time.monotonic() - began
+    seconds = round(time.monotonic() - began, 3)
     tell("deploying the candidate again")
     again = await means.swap(_deployment(order), answers)
     told = tag_of(back.version) if back.version else back.container_name
@@ -42,7 +42,7 @@ async def rehearsed(means: Means, order: RollbackToRehearse, answers: Answers) -
         summary=f"{order.host}: rollback rehearsed, {seconds:.1f} s"[:149],
         evidence=[f"{told} answered well after {seconds:.2f} s", again.summary],
         host=order.host,
-        seconds=round(seconds, 3),
+        seconds=seconds,
     )
 
 
