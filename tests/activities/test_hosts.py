@@ -40,6 +40,7 @@ async def test_every_step_on_a_host_has_its_performance(group: HostActivities) -
         steps.WAY_BACK.name,
         steps.STAGE.name,
         steps.REHEARSE.name,
+        steps.PUT_STAGING_BACK.name,
         steps.SWAP.name,
         steps.RETURN.name,
         steps.PUT_BACK.name,
