@@ -5,7 +5,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import (
+    WorkflowContinuedAsNewError,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
 from temporalio.exceptions import ApplicationError, FailureError, TerminatedError
 
 from console.exit_status import ExitStatus, of_outcome
@@ -49,6 +54,9 @@ async def ending(lane: Lane, found: WorkflowExecutionDescription) -> Ending | No
     except WorkflowFailureError as failure:
         ended = _failed(found, failure)
         return replace(ended, version=await _asked_for(lane, found.run_id)) if ended.outcome == REFUSED else ended
+    except WorkflowContinuedAsNewError:
+        # As Temporal ends a failed run that a schedule of its own starts again.
+        return Ending("failed", "it failed, and Temporal started it again: see the newer run", ExitStatus.FAILED)
     told = _table(result)
     ran = _table(told.get("ran_before"))
     outcome = told.get("outcome", "completed")
