@@ -69,7 +69,12 @@ async def client(temporal: TemporalServer) -> Client:
 async def test_who_waits_at_the_gate_is_told_from_who_waits_for_a_step_until_nobody_does(client: Client) -> None:
     gate, step = await waits(client, "counted-1", names.AT_GATE), await waits(client, "counted-2", "staging")
     async with told(client, "counted-1", "counted-3") as look:
-        waiting: Told = {("counted-1", "gate"): 1, ("counted-1", "step"): 0, ("counted-2", "gate"): 0, ("counted-2", "step"): 1}
+        waiting: Told = {
+            ("counted-1", "gate"): 1,
+            ("counted-1", "step"): 0,
+            ("counted-2", "gate"): 0,
+            ("counted-2", "step"): 1,
+        }
         await until(look, {**waiting, ("counted-3", "gate"): 0, ("counted-3", "step"): 0})
         await gate.terminate()
         await step.terminate()
