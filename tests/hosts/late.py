@@ -37,7 +37,7 @@ class Late:
         """Wait until it has stopped; False when it ended instead, because it needed fewer calls."""
         async with asyncio.timeout(within):
             while self._process.is_alive():
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends between the two looks at it
                     if state_of(self._pid) == "T":
                         return True
                 await asyncio.sleep(0.02)
