@@ -46,7 +46,8 @@ async def _rollback(lane: Lane, release: Status) -> dict[str, Any]:
     """Shows the rollback that this release waits for, with what it needs people for."""
     is_returning = release.kind == "release" and release.outcome is None and release.stage == steps.PUT_BACK.stage
     rollback = await lane.rollback() if is_returning else None
-    if rollback is None:
+    # One that has ended is an earlier release's, or there is nothing more to wait for.
+    if rollback is None or rollback.outcome is not None:
         return {}
     lane.session.output.show(board(rollback))
     return {"rollback": rollback.model_dump(mode="json")}
